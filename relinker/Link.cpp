@@ -1,0 +1,365 @@
+//===- Link.cpp - lld, in process -----------------------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Inputs are memory files, named to lld through /proc/self/fd. The output goes
+// through a pipe: lld renames a temporary file over an ordinary output, and
+// there is no directory here to do that in, but writes straight to a pipe. The
+// script fixes the layout: the app's sections where they are, then what is
+// writable, then what is read-only or code, then the linker's own tables,
+// which the splicer reads and merges but does not copy.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Link.h"
+#include "Error.h"
+#include "lld/Common/Driver.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+LLD_HAS_DRIVER(elf)
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+namespace {
+
+/// An anonymous file that lld can open by name.
+class MemoryFile {
+public:
+  static Expected<MemoryFile> create(StringRef bytes) {
+    MemoryFile f(memfd_create("relink", MFD_CLOEXEC));
+    if (f.fd < 0)
+      return makeError("cannot create a memory file: " +
+                       Twine(strerror(errno)));
+    while (!bytes.empty()) {
+      ssize_t n = ::write(f.fd, bytes.data(), bytes.size());
+      if (n < 0)
+        return makeError("cannot write a memory file: " +
+                         Twine(strerror(errno)));
+      bytes = bytes.drop_front(n);
+    }
+    return f;
+  }
+  MemoryFile(MemoryFile &&o) : fd(std::exchange(o.fd, -1)) {}
+  MemoryFile(const MemoryFile &) = delete;
+  ~MemoryFile() {
+    if (fd >= 0)
+      ::close(fd);
+  }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(fd); }
+private:
+  explicit MemoryFile(int fd) : fd(fd) {}
+  int fd;
+};
+
+/// Collects what is written to a pipe.
+class PipeReader {
+public:
+  PipeReader() {
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+      return;
+    ::fcntl(ends[1], F_SETPIPE_SZ, 1 << 20); // fewer switches, if allowed
+    thread = std::thread([this] {
+      char block[65536];
+      ssize_t n;
+      while ((n = ::read(ends[0], block, sizeof(block))) > 0 ||
+             (n < 0 && errno == EINTR))
+        if (n > 0)
+          data.append(block, block + n);
+    });
+  }
+  ~PipeReader() { finish(); }
+  PipeReader(const PipeReader &) = delete;
+  bool isOpen() const { return ends[1] >= 0; }
+  std::string path() const {
+    return "/proc/self/fd/" + std::to_string(ends[1]);
+  }
+  /// Waits for the writers to be done.
+  SmallVector<char, 0> finish() {
+    if (ends[1] >= 0)
+      ::close(std::exchange(ends[1], -1));
+    if (thread.joinable())
+      thread.join();
+    if (ends[0] >= 0)
+      ::close(std::exchange(ends[0], -1));
+    return std::move(data);
+  }
+
+private:
+  int ends[2] = {-1, -1};
+  std::thread thread;
+  SmallVector<char, 0> data;
+};
+
+/// lld's diagnostics name memory files; the user knows the objects.
+std::string readableDiagnostics(
+    std::string text, ArrayRef<std::pair<std::string, std::string>> names) {
+  for (const auto &[path, name] : names)
+    for (size_t at = 0; (at = text.find(path, at)) != std::string::npos;) {
+      char next = text.c_str()[at + path.size()];
+      if (isDigit(next)) {
+        at += path.size();
+        continue;
+      }
+      text.replace(at, path.size(), name);
+      at += name.size();
+    }
+  StringRef rest = text;
+  std::string out;
+  while (!rest.empty()) {
+    auto [line, tail] = rest.split('\n');
+    rest = tail;
+    line.consume_front("ld.lld: ");
+    if (line.consume_front("error: "))
+      out += (out.empty() ? "" : "\n") + line.str();
+    else if (!line.empty() && !line.starts_with("warning: "))
+      out += (out.empty() ? "" : "\n") + line.str();
+  }
+  return out;
+}
+
+class Script {
+public:
+  Script(const Image &image, const Plan &plan, const LinkInputs &inputs,
+         const Placement &placement)
+      : image(image), plan(plan), inputs(inputs), placement(placement),
+        out(text) {}
+  std::string write();
+
+private:
+  void writeApp();
+  void writeTls();
+  void writeWritable();
+  void writeReadOnly();
+  void writeLinkerTables();
+
+  const Image &image;
+  const Plan &plan;
+  const LinkInputs &inputs;
+  const Placement &placement;
+  std::string text;
+  raw_string_ostream out;
+};
+
+void Script::writeApp() {
+  for (const PinnedSection &p : inputs.pinned)
+    out << "  " << p.name << " " << hex(p.address) << " : { *(" << p.name
+        << ") } :NONE\n";
+  for (const Replacement &r : plan.replacements)
+    if (r.inPlace)
+      out << "  .relink.inplace." << r.linkName << " " << hex(r.address)
+          << " : { *(.relink.inplace." << r.linkName << ") } :NONE\n";
+}
+
+/// x86-64 executables count thread-local offsets from the block's end (psABI,
+/// variant II), so new variables go in front; libraries count from its start,
+/// so they go behind.
+void Script::writeTls() {
+  const TlsLayout &t = inputs.tls;
+  if (!t.present)
+    return;
+  const char *fresh = "*(.tdata .tdata.*) *(.tbss .tbss.* .tcommon)";
+  if (!t.grows) {
+    out << "  . = " << hex(t.address) << ";\n"
+        << "  .relink.apptls : { *(.relink.apptls) } :NONE :tls\n";
+    return;
+  }
+  bool library = image.kind == ImageKind::Shared;
+  uint64_t tail = alignTo(t.appSize, t.appAlign);
+  out << "  .relink.tdata : ALIGN(" << t.align << ") {\n";
+  if (library)
+    out << "    *(.relink.apptls) " << fresh << "\n";
+  else
+    out << "    " << fresh << " . = ALIGN(. + " << tail << ", " << t.align
+        << ") - " << tail << "; *(.relink.apptls) . = . + "
+        << tail - t.appSize << ";\n";
+  out << "  } :rw :tls\n";
+}
+
+void Script::writeWritable() {
+  out << "  .relink.init_array : ALIGN(8) { *(.init_array.relink.old) "
+         "*(SORT_BY_INIT_PRIORITY(.init_array.*)) *(.init_array) } :rw\n"
+         "  .relink.fini_array : ALIGN(8) { *(.fini_array.relink.old) "
+         "*(SORT_BY_INIT_PRIORITY(.fini_array.*)) *(.fini_array) } :rw\n"
+         "  .relink.dynamic : { *(.relink.dynamic) } :rw\n"
+         "  .relink.data.rel.ro : { *(.data.rel.ro .data.rel.ro.*) } :rw\n"
+         "  .relink.got : { *(.got) *(.got.plt) *(.igot.plt) } :rw\n"
+         "  .relink.data : { *(.data .data.*) } :rw\n"
+         "  relink.file_end = .;\n"
+         "  .relink.bss : { *(.bss .bss.* COMMON) *(.bss.rel.ro) } :rw\n"
+         "  relink.rw_end = .;\n"
+         "  . = relink.rw_end == relink.start ? . : ALIGN(4096)"
+      << (placement.identity ? "" : " + (relink.file_end & 4095)") << ";\n"
+         "  relink.rx_start = .;\n";
+}
+
+void Script::writeReadOnly() {
+  out << "  .relink.text : { *(.text .text.*) } :rx\n"
+         "  .relink.plt : { *(.plt) *(.plt.*) *(.iplt) } :rx\n"
+         "  .relink.rodata : { *(.rodata .rodata.*) } :rx\n"
+         "  .relink.eh_frame : { *(.eh_frame) } :rx\n"
+         "  .relink.gcc_except_table : { *(.gcc_except_table "
+         ".gcc_except_table.*) } :rx\n"
+         "  relink.rx_end = .;\n";
+}
+
+void Script::writeLinkerTables() {
+  out << "  . = ALIGN(4096);\n";
+  for (const char *name :
+       {".note.gnu.property", ".eh_frame_hdr", ".dynsym", ".dynstr",
+        ".gnu.version", ".gnu.version_r", ".gnu.hash", ".rela.dyn", ".rela.plt",
+        ".dynamic"})
+    out << "  " << name << " : { *(" << name << ") } :tables\n";
+}
+
+std::string Script::write() {
+  out << "PHDRS {\n  rw PT_LOAD FLAGS(6);\n  rx PT_LOAD FLAGS(5);\n";
+  if (inputs.tls.present)
+    out << "  tls PT_TLS;\n";
+  out << "  tables PT_LOAD FLAGS(4);\n}\nSECTIONS {\n";
+  writeApp();
+  if (inputs.tls.present && !inputs.tls.grows)
+    writeTls();
+  out << "  . = " << hex(placement.address) << ";\n"
+      << "  relink.start = .;\n";
+  if (inputs.tls.grows)
+    writeTls();
+  writeWritable();
+  writeReadOnly();
+  writeLinkerTables();
+  out << "}\n";
+  return text;
+}
+
+std::vector<std::string> linkArguments(const Image &image) {
+  std::vector<std::string> args = {
+      "ld.lld",         "-e",           "0",
+      "-z",             "now",          "-z",
+      "norelro",        "--gc-sections", "--eh-frame-hdr",
+      "--build-id=none", "--hash-style=gnu", "--no-check-sections",
+      "--threads=1", "--error-limit=20",
+      "--no-dynamic-linker", "-z", "nognustack"};
+  switch (image.kind) {
+  case ImageKind::Pie:
+  case ImageKind::StaticPie:
+    args.push_back("-pie");
+    break;
+  case ImageKind::Shared:
+    args.push_back("-shared");
+    if (image.dynamic.symbolic)
+      args.push_back("-Bsymbolic");
+    break;
+  case ImageKind::Executable:
+    args.push_back("-no-pie");
+    break;
+  case ImageKind::StaticExecutable:
+    args.insert(args.end(), {"-no-pie", "-static"});
+    break;
+  }
+  return args;
+}
+
+Expected<std::unique_ptr<MemoryBuffer>>
+runLld(std::vector<std::string> args,
+       ArrayRef<std::pair<std::string, std::string>> names,
+       StringRef outputName) {
+  PipeReader output;
+  if (!output.isOpen())
+    return makeError("cannot create a pipe: " + Twine(strerror(errno)));
+  args.insert(args.end(), {"-o", output.path()});
+  std::vector<const char *> argv;
+  for (const std::string &a : args)
+    argv.push_back(a.c_str());
+  std::string messages;
+  raw_string_ostream os(messages);
+  lld::Result result =
+      lld::lldMain(argv, os, os, {{lld::Gnu, &lld::elf::link}});
+  SmallVector<char, 0> bytes = output.finish();
+  if (result.retCode != 0) {
+    std::string text = readableDiagnostics(std::move(messages), names);
+    return makeError(text.empty() ? "the linker failed without a message"
+                                  : text);
+  }
+  return std::make_unique<SmallVectorMemoryBuffer>(std::move(bytes), outputName,
+                                                   false);
+}
+
+} // namespace
+
+Placement placeBehind(const Image &image, bool tableMoves) {
+  Placement p;
+  p.offset = alignTo(image.elfEnd, 64);
+  p.address = alignTo(image.memoryEnd(), pageSize) + p.offset % pageSize;
+  if (!tableMoves)
+    return p;
+  uint64_t base = 0;
+  for (const Phdr &s : image.segments)
+    if (s.p_type == PT_LOAD) {
+      base = s.p_vaddr - s.p_offset;
+      break;
+    }
+  p.identity = true;
+  p.address = alignTo(std::max(image.memoryEnd(), base + p.offset), pageSize);
+  p.offset = p.address - base;
+  return p;
+}
+
+Expected<std::unique_ptr<MemoryBuffer>>
+linkPatch(const Image &image, const Plan &plan, const LinkInputs &inputs,
+          const Placement &placement) {
+  std::vector<MemoryFile> files;
+  std::vector<std::pair<std::string, std::string>> names;
+  auto add = [&](StringRef bytes, StringRef name) -> Expected<std::string> {
+    auto file = MemoryFile::create(bytes);
+    if (!file)
+      return file.takeError();
+    files.push_back(std::move(*file));
+    names.push_back({files.back().path(), name.str()});
+    return files.back().path();
+  };
+  std::vector<std::string> args = linkArguments(image);
+  auto script =
+      add(Script(image, plan, inputs, placement).write(), "relink's script");
+  if (!script)
+    return script.takeError();
+  args.insert(args.end(), {"-T", *script});
+  for (auto *list : {&inputs.objects, &inputs.libraries})
+    for (const LinkInput &input : *list) {
+      auto path = add({input.bytes.data(), input.bytes.size()}, input.name);
+      if (!path)
+        return path.takeError();
+      args.push_back(*path);
+    }
+  return runLld(std::move(args), names, "patch image");
+}
+
+Expected<std::unique_ptr<MemoryBuffer>>
+compileBitcode(ArrayRef<MemoryBufferRef> modules, StringRef name) {
+  std::vector<MemoryFile> files;
+  std::vector<std::pair<std::string, std::string>> names;
+  std::vector<std::string> args = {"ld.lld", "-r", "--lto-O2"};
+  // The module says itself whether it is position-independent (PIC Level).
+  for (MemoryBufferRef m : modules) {
+    auto file = MemoryFile::create(m.getBuffer());
+    if (!file)
+      return file.takeError();
+    files.push_back(std::move(*file));
+    names.push_back({files.back().path(), m.getBufferIdentifier().str()});
+    args.push_back(files.back().path());
+  }
+  return runLld(std::move(args), names, name);
+}
+
+} // namespace relink

@@ -1,0 +1,40 @@
+//===- Link.h - lld, in process ---------------------------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_LINK_H
+#define RELINK_LINK_H
+
+#include "Compose.h"
+
+namespace relink {
+
+/// Where the patch image begins: its address and the file offset it will get.
+/// The two are congruent modulo the page size.
+struct Placement {
+  uint64_t address = 0, offset = 0;
+  /// Offsets are addresses less the load base all through the new segments, as
+  /// a program header table among them needs.
+  bool identity = false;
+};
+
+/// First free place behind the app, in memory and in the file.
+Placement placeBehind(const Image &image, bool tableMoves);
+
+/// Links \p inputs into a patch image, an ELF file of the app's kind whose new
+/// sections begin at \p placement.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+linkPatch(const Image &image, const Plan &plan, const LinkInputs &inputs,
+          const Placement &placement);
+
+/// Compiles bitcode to an object, as `ld -r` does.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+compileBitcode(llvm::ArrayRef<llvm::MemoryBufferRef> modules,
+               llvm::StringRef name);
+
+} // namespace relink
+
+#endif

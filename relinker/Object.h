@@ -1,0 +1,103 @@
+//===- Object.h - The model of a relocatable object -------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Patch objects are read into this model, changed, and written again for lld;
+// the stand-in for the app is made in it. Links are pointers; indices exist
+// only in the reader and the writer.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_OBJECT_H
+#define RELINK_OBJECT_H
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/BinaryFormat/ELF.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/MemoryBufferRef.h"
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace relink {
+
+struct ObjectSection;
+
+struct ObjectSymbol {
+  enum class Kind { Undefined, Defined, Absolute, Common };
+
+  std::string name;
+  Kind kind = Kind::Undefined;
+  uint8_t type = llvm::ELF::STT_NOTYPE;
+  uint8_t binding = llvm::ELF::STB_GLOBAL;
+  uint8_t visibility = llvm::ELF::STV_DEFAULT;
+  ObjectSection *section = nullptr; ///< for Kind::Defined
+  uint64_t value = 0;               ///< offset in `section`; alignment if Common
+  uint64_t size = 0;
+  std::string file; ///< the STT_FILE before a local symbol
+
+  bool isDefined() const { return kind != Kind::Undefined; }
+  bool isLocal() const { return binding == llvm::ELF::STB_LOCAL; }
+  bool isWeak() const { return binding == llvm::ELF::STB_WEAK; }
+  bool isFunction() const {
+    return type == llvm::ELF::STT_FUNC || type == llvm::ELF::STT_GNU_IFUNC;
+  }
+  bool isSection() const { return type == llvm::ELF::STT_SECTION; }
+};
+
+/// A native relocation record, with pointers for indices.
+struct ObjectRelocation {
+  uint64_t offset = 0; ///< of the place, in the section
+  uint32_t type = 0;
+  ObjectSymbol *symbol = nullptr; ///< null: relative to nothing (index 0)
+  int64_t addend = 0;
+};
+
+struct ObjectSection {
+  std::string name;
+  uint32_t type = llvm::ELF::SHT_PROGBITS;
+  uint64_t flags = 0, align = 1, entrySize = 0;
+  uint64_t size = 0;         ///< data.size() unless NOBITS
+  std::vector<uint8_t> data; ///< empty for NOBITS
+  std::vector<ObjectRelocation> relocations; ///< ascending by offset
+  ObjectSymbol *symbol = nullptr;            ///< its section symbol
+  bool dropped = false; ///< split up, or not needed by the patch
+
+  bool isAlloc() const { return flags & llvm::ELF::SHF_ALLOC; }
+  bool isCode() const { return flags & llvm::ELF::SHF_EXECINSTR; }
+  bool isTls() const { return flags & llvm::ELF::SHF_TLS; }
+  bool isWritable() const { return flags & llvm::ELF::SHF_WRITE; }
+  bool isMergeable() const { return flags & llvm::ELF::SHF_MERGE; }
+  bool isNoBits() const { return type == llvm::ELF::SHT_NOBITS; }
+};
+
+struct Object {
+  std::string name; ///< as diagnostics call it
+  std::deque<ObjectSection> sections;
+  std::deque<ObjectSymbol> symbols;
+  bool ibt = false, shstk = false; ///< its .note.gnu.property
+
+  ObjectSection &addSection(llvm::StringRef name, uint32_t type, uint64_t flags);
+  ObjectSymbol &addSymbol(llvm::StringRef name);
+  /// The STT_SECTION symbol of \p section, made when it is first asked for.
+  ObjectSymbol &sectionSymbol(ObjectSection &section);
+};
+
+/// Reads an x86-64 ET_REL file. Members of section groups that an earlier
+/// object won (\p takenGroups) are turned into undefined symbols; the
+/// signatures of the groups that this one wins are added.
+llvm::Expected<std::unique_ptr<Object>>
+readObject(llvm::MemoryBufferRef buffer, std::vector<std::string> &takenGroups);
+
+/// Writes \p object as an ET_REL file.
+llvm::SmallVector<char, 0> writeObject(const Object &object);
+
+} // namespace relink
+
+#endif

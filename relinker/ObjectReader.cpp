@@ -1,0 +1,324 @@
+//===- ObjectReader.cpp - ET_REL file to Object ---------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Error.h"
+#include "Image.h"
+#include "Object.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Object/ELF.h"
+#include "llvm/Support/Endian.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+
+ObjectSection &Object::addSection(StringRef name, uint32_t type,
+                                  uint64_t flags) {
+  ObjectSection &s = sections.emplace_back();
+  s.name = name.str();
+  s.type = type;
+  s.flags = flags;
+  return s;
+}
+
+ObjectSymbol &Object::addSymbol(StringRef name) {
+  ObjectSymbol &s = symbols.emplace_back();
+  s.name = name.str();
+  return s;
+}
+
+ObjectSymbol &Object::sectionSymbol(ObjectSection &section) {
+  if (!section.symbol) {
+    ObjectSymbol &s = addSymbol("");
+    s.kind = ObjectSymbol::Kind::Defined;
+    s.type = STT_SECTION;
+    s.binding = STB_LOCAL;
+    s.section = &section;
+    section.symbol = &s;
+  }
+  return *section.symbol;
+}
+
+namespace {
+
+class Reader {
+public:
+  Reader(MemoryBufferRef buffer, std::vector<std::string> &takenGroups)
+      : buffer(buffer), takenGroups(takenGroups) {}
+  Expected<std::unique_ptr<Object>> read();
+
+private:
+  Error readSections(const object::ELFFile<ELFT> &file);
+  Error readSymbols(const object::ELFFile<ELFT> &file);
+  Error readGroups(const object::ELFFile<ELFT> &file);
+  Error readRelocations(const object::ELFFile<ELFT> &file);
+  void readProperty(ArrayRef<uint8_t> note);
+  Error error(const Twine &message) const {
+    return makeError(buffer.getBufferIdentifier() + ": " + message);
+  }
+  Error wrap(Error e) const { return error(toString(std::move(e))); }
+
+  MemoryBufferRef buffer;
+  std::vector<std::string> &takenGroups;
+  std::unique_ptr<Object> object = std::make_unique<Object>();
+  ArrayRef<Shdr> headers;
+  std::vector<ObjectSection *> sections; ///< by section index
+  std::vector<bool> discarded;           ///< by section index
+  std::vector<ObjectSymbol *> symbols;   ///< by symbol index
+};
+
+Expected<std::unique_ptr<Object>> Reader::read() {
+  StringRef data = buffer.getBuffer();
+  object->name = buffer.getBufferIdentifier().str();
+  if (!data.starts_with(ElfMagic))
+    return error("not an object file, archive or LLVM bitcode");
+  if (data.size() < sizeof(Ehdr))
+    return error("truncated: the file ends inside the ELF header");
+  if (data[EI_CLASS] != ELFCLASS64 || data[EI_DATA] != ELFDATA2LSB)
+    return error("not a 64-bit little-endian object");
+  auto *header = reinterpret_cast<const Ehdr *>(data.data());
+  if (header->e_machine != EM_X86_64)
+    return error("machine type " + Twine(unsigned(header->e_machine)) +
+                 " is not the app's, x86-64 (62)");
+  if (header->e_type != ET_REL)
+    return error("is a finished program or library, expected a relocatable "
+                 "object\n>>> usage: relink APP PATCH.o... -o OUT; compile the "
+                 "fixed source with -c");
+  auto file = object::ELFFile<ELFT>::create(data);
+  if (!file)
+    return wrap(file.takeError());
+  auto shdrs = file->sections();
+  if (!shdrs)
+    return wrap(shdrs.takeError());
+  headers = *shdrs;
+  discarded.resize(headers.size());
+  if (Error e = readGroups(*file))
+    return e;
+  if (Error e = readSections(*file))
+    return e;
+  if (Error e = readSymbols(*file))
+    return e;
+  if (Error e = readRelocations(*file))
+    return e;
+  return std::move(object);
+}
+
+/// A group is one COMDAT: the first object that has its signature gives it.
+Error Reader::readGroups(const object::ELFFile<ELFT> &file) {
+  for (const Shdr &s : headers) {
+    if (s.sh_type != SHT_GROUP)
+      continue;
+    auto words = file.getSectionContentsAsArray<ELFT::Word>(s);
+    if (!words)
+      return wrap(words.takeError());
+    auto symtab = file.getSection(s.sh_link);
+    if (!symtab)
+      return wrap(symtab.takeError());
+    auto signature = file.getSymbol(*symtab, s.sh_info);
+    if (!signature)
+      return wrap(signature.takeError());
+    auto strings = file.getStringTableForSymtab(**symtab);
+    if (!strings)
+      return wrap(strings.takeError());
+    auto name = (*signature)->getName(*strings);
+    if (!name)
+      return wrap(name.takeError());
+    if (words->empty() || !((*words)[0] & GRP_COMDAT))
+      continue;
+    if (!is_contained(takenGroups, *name)) {
+      takenGroups.push_back(name->str());
+      continue;
+    }
+    for (uint32_t member : words->drop_front())
+      if (member < discarded.size())
+        discarded[member] = true;
+  }
+  return Error::success();
+}
+
+static bool isCarried(const Shdr &s, StringRef name) {
+  switch (s.sh_type) {
+  case SHT_NULL:
+  case SHT_SYMTAB:
+  case SHT_STRTAB:
+  case SHT_RELA:
+  case SHT_REL:
+  case SHT_GROUP:
+  case SHT_SYMTAB_SHNDX:
+  case SHT_LLVM_ADDRSIG:
+  case SHT_LLVM_CALL_GRAPH_PROFILE:
+    return false;
+  default:
+    // Notes say how the object was built; the app's own stay. GNU-stack is
+    // the app's choice.
+    return s.sh_type != SHT_NOTE && name != ".note.GNU-stack" &&
+           name != ".comment" && !name.starts_with(".gnu.lto_") &&
+           !(s.sh_flags & SHF_EXCLUDE);
+  }
+}
+
+Error Reader::readSections(const object::ELFFile<ELFT> &file) {
+  sections.resize(headers.size());
+  for (size_t i = 0; i < headers.size(); ++i) {
+    const Shdr &s = headers[i];
+    auto name = file.getSectionName(s);
+    if (!name)
+      return wrap(name.takeError());
+    if (s.sh_type == SHT_NOTE && *name == ".note.gnu.property") {
+      auto note = file.getSectionContents(s);
+      if (!note)
+        return wrap(note.takeError());
+      readProperty(*note);
+    }
+    if (discarded[i] || !isCarried(s, *name))
+      continue;
+    ObjectSection &out = object->addSection(
+        *name, s.sh_type,
+        s.sh_flags & ~uint64_t(SHF_GROUP | SHF_INFO_LINK | SHF_LINK_ORDER));
+    sections[i] = &out;
+    out.align = std::max<uint64_t>(s.sh_addralign, 1);
+    if (!isPowerOf2_64(out.align))
+      return error("section " + *name + " has alignment " + Twine(out.align));
+    out.entrySize = s.sh_entsize;
+    out.size = s.sh_size;
+    if (out.isNoBits())
+      continue;
+    if (s.sh_flags & SHF_COMPRESSED) {
+      // Debug sections only; they are not linked compressed.
+      object->sections.pop_back();
+      sections[i] = nullptr;
+      continue;
+    }
+    auto bytes = file.getSectionContents(s);
+    if (!bytes)
+      return wrap(bytes.takeError());
+    out.data.assign(bytes->begin(), bytes->end());
+  }
+  return Error::success();
+}
+
+Error Reader::readSymbols(const object::ELFFile<ELFT> &file) {
+  const Shdr *symtab = nullptr;
+  ArrayRef<ELFT::Word> extended;
+  for (const Shdr &s : headers) {
+    if (s.sh_type == SHT_SYMTAB)
+      symtab = &s;
+    if (s.sh_type == SHT_SYMTAB_SHNDX) {
+      auto table = file.getSHNDXTable(s);
+      if (!table)
+        return wrap(table.takeError());
+      extended = *table;
+    }
+  }
+  if (!symtab)
+    return error("has no symbol table, so it says no function to replace");
+  auto entries = file.symbols(symtab);
+  if (!entries)
+    return wrap(entries.takeError());
+  auto strings = file.getStringTableForSymtab(*symtab);
+  if (!strings)
+    return wrap(strings.takeError());
+  std::string currentFile;
+  symbols.resize(entries->size());
+  for (size_t i = 1; i < entries->size(); ++i) {
+    const Sym &s = (*entries)[i];
+    auto name = s.getName(*strings);
+    if (!name)
+      return wrap(name.takeError());
+    if (s.getType() == STT_FILE) {
+      currentFile = name->str();
+      continue;
+    }
+    uint32_t index = s.st_shndx;
+    if (index == SHN_XINDEX && i < extended.size())
+      index = extended[i];
+    bool reserved = s.st_shndx >= SHN_LORESERVE && s.st_shndx != SHN_XINDEX;
+    if (!reserved && index >= headers.size())
+      return error("symbol " + *name + " is in section " + Twine(index) +
+                   " of " + Twine(headers.size()));
+    ObjectSection *section = reserved ? nullptr : sections[index];
+    if (s.getType() == STT_SECTION) {
+      if (section) {
+        symbols[i] = &object->sectionSymbol(*section);
+      }
+      continue;
+    }
+    ObjectSymbol &out = object->addSymbol(*name);
+    symbols[i] = &out;
+    out.type = s.getType();
+    out.binding = s.getBinding();
+    out.visibility = s.getVisibility();
+    out.size = s.st_size;
+    out.value = s.st_value;
+    if (out.isLocal())
+      out.file = currentFile;
+    if (s.st_shndx == SHN_ABS)
+      out.kind = ObjectSymbol::Kind::Absolute;
+    else if (s.st_shndx == SHN_COMMON)
+      out.kind = ObjectSymbol::Kind::Common;
+    else if (section) {
+      out.kind = ObjectSymbol::Kind::Defined;
+      out.section = section;
+      if (out.value > section->size)
+        return error("symbol " + *name + " lies outside its section " +
+                     section->name);
+    }
+  }
+  return Error::success();
+}
+
+Error Reader::readRelocations(const object::ELFFile<ELFT> &file) {
+  for (const Shdr &s : headers) {
+    if (s.sh_type == SHT_REL)
+      return error("has SHT_REL relocations, which x86-64 does not use");
+    if (s.sh_type != SHT_RELA || s.sh_info >= sections.size() ||
+        !sections[s.sh_info])
+      continue;
+    ObjectSection &section = *sections[s.sh_info];
+    auto relas = file.relas(s);
+    if (!relas)
+      return wrap(relas.takeError());
+    section.relocations.reserve(relas->size());
+    for (const Rela &r : *relas) {
+      uint32_t index = r.getSymbol(false);
+      if (index >= symbols.size() || r.r_offset >= std::max<uint64_t>(
+                                         section.size, 1))
+        return error("relocation at " + section.name + "+" + hex(r.r_offset) +
+                     " lies outside its section or symbol table");
+      section.relocations.push_back(
+          {r.r_offset, r.getType(false), symbols[index], r.r_addend});
+    }
+    // Assemblers write them in order, `ld -r` need not.
+    stable_sort(section.relocations, [](auto &a, auto &b) {
+      return a.offset < b.offset;
+    });
+  }
+  return Error::success();
+}
+
+void Reader::readProperty(ArrayRef<uint8_t> note) {
+  using support::endian::read32le;
+  for (size_t at = 16; at + 12 <= note.size();) {
+    uint32_t type = read32le(&note[at]), size = read32le(&note[at + 4]);
+    if (type == GNU_PROPERTY_X86_FEATURE_1_AND) {
+      uint32_t bits = read32le(&note[at + 8]);
+      object->ibt = bits & GNU_PROPERTY_X86_FEATURE_1_IBT;
+      object->shstk = bits & GNU_PROPERTY_X86_FEATURE_1_SHSTK;
+    }
+    at += 8 + alignTo(uint64_t(size), 8);
+  }
+}
+
+} // namespace
+
+Expected<std::unique_ptr<Object>>
+readObject(MemoryBufferRef buffer, std::vector<std::string> &takenGroups) {
+  return Reader(buffer, takenGroups).read();
+}
+
+} // namespace relink

@@ -1,0 +1,206 @@
+//===- ObjectWriter.cpp - Object to ET_REL file ---------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Image.h"
+#include "Object.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+namespace {
+
+/// Strings with equal ones shared.
+class StringTable {
+public:
+  uint32_t add(StringRef s) {
+    auto [it, isNew] = offsets.try_emplace(s, uint32_t(data.size()));
+    if (isNew) {
+      data.append(s);
+      data.push_back('\0');
+    }
+    return it->second;
+  }
+  std::string data = std::string(1, '\0');
+
+private:
+  StringMap<uint32_t> offsets = {{"", 0}};
+};
+
+class Writer {
+public:
+  explicit Writer(const Object &object) : object(object) {}
+  SmallVector<char, 0> write();
+
+private:
+  void finalizeSymbols();
+  void append(Shdr header, StringRef bytes);
+  void writeRelocations(const ObjectSection &section, uint32_t target);
+
+  const Object &object;
+  SmallVector<char, 0> out;
+  std::vector<Shdr> headers;
+  StringTable sectionNames, symbolNames;
+  DenseMap<const ObjectSection *, uint32_t> sectionIndex;
+  DenseMap<const ObjectSymbol *, uint32_t> symbolIndex;
+  std::vector<Sym> symtab;
+  uint32_t firstGlobal = 0, symtabIndex = 0;
+};
+
+template <typename T> StringRef rawBytes(const std::vector<T> &v) {
+  return {reinterpret_cast<const char *>(v.data()), v.size() * sizeof(T)};
+}
+
+/// Locals precede globals (gABI, "Symbol Table").
+void Writer::finalizeSymbols() {
+  symtab.emplace_back();
+  memset(&symtab[0], 0, sizeof(Sym));
+  for (bool local : {true, false}) {
+    if (!local)
+      firstGlobal = symtab.size();
+    for (const ObjectSymbol &s : object.symbols) {
+      if (s.isLocal() != local)
+        continue;
+      symbolIndex[&s] = symtab.size();
+      Sym e;
+      memset(&e, 0, sizeof(e));
+      e.st_name = symbolNames.add(s.name);
+      e.setBindingAndType(s.binding, s.type);
+      e.setVisibility(s.visibility);
+      e.st_value = s.value;
+      e.st_size = s.size;
+      switch (s.kind) {
+      case ObjectSymbol::Kind::Undefined:
+        e.st_shndx = SHN_UNDEF;
+        break;
+      case ObjectSymbol::Kind::Absolute:
+        e.st_shndx = SHN_ABS;
+        break;
+      case ObjectSymbol::Kind::Common:
+        e.st_shndx = SHN_COMMON;
+        break;
+      case ObjectSymbol::Kind::Defined:
+        e.st_shndx = sectionIndex.lookup(s.section);
+        break;
+      }
+      symtab.push_back(e);
+    }
+  }
+}
+
+void Writer::append(Shdr header, StringRef bytes) {
+  uint64_t align = std::max<uint64_t>(header.sh_addralign, 1);
+  out.resize(alignTo(out.size(), std::min<uint64_t>(align, 4096)), 0);
+  header.sh_offset = out.size();
+  if (header.sh_type != SHT_NOBITS) {
+    out.append(bytes.begin(), bytes.end());
+    header.sh_size = bytes.size();
+  }
+  headers.push_back(header);
+}
+
+void Writer::writeRelocations(const ObjectSection &section, uint32_t target) {
+  std::vector<Rela> relas;
+  relas.reserve(section.relocations.size());
+  for (const ObjectRelocation &r : section.relocations) {
+    Rela e;
+    e.r_offset = r.offset;
+    e.r_addend = r.addend;
+    e.setSymbolAndType(r.symbol ? symbolIndex.lookup(r.symbol) : 0, r.type,
+                       false);
+    relas.push_back(e);
+  }
+  Shdr h;
+  memset(&h, 0, sizeof(h));
+  h.sh_name = sectionNames.add((".rela" + section.name));
+  h.sh_type = SHT_RELA;
+  h.sh_flags = SHF_INFO_LINK;
+  h.sh_link = symtabIndex;
+  h.sh_info = target;
+  h.sh_addralign = 8;
+  h.sh_entsize = sizeof(Rela);
+  append(h, rawBytes(relas));
+}
+
+SmallVector<char, 0> Writer::write() {
+  headers.emplace_back();
+  memset(&headers[0], 0, sizeof(Shdr));
+  out.resize(sizeof(Ehdr), 0);
+  for (const ObjectSection &s : object.sections) {
+    sectionIndex[&s] = headers.size();
+    Shdr h;
+    memset(&h, 0, sizeof(h));
+    h.sh_name = sectionNames.add(s.name);
+    h.sh_type = s.type;
+    h.sh_flags = s.flags;
+    h.sh_size = s.size;
+    h.sh_addralign = s.align;
+    h.sh_entsize = s.entrySize;
+    append(h, {reinterpret_cast<const char *>(s.data.data()), s.data.size()});
+  }
+  finalizeSymbols();
+  symtabIndex = headers.size();
+  Shdr h;
+  memset(&h, 0, sizeof(h));
+  h.sh_name = sectionNames.add(".symtab");
+  h.sh_type = SHT_SYMTAB;
+  h.sh_link = symtabIndex + 1;
+  h.sh_info = firstGlobal;
+  h.sh_addralign = 8;
+  h.sh_entsize = sizeof(Sym);
+  append(h, rawBytes(symtab));
+  memset(&h, 0, sizeof(h));
+  h.sh_name = sectionNames.add(".strtab");
+  h.sh_type = SHT_STRTAB;
+  h.sh_addralign = 1;
+  append(h, symbolNames.data);
+  for (const ObjectSection &s : object.sections)
+    if (!s.relocations.empty())
+      writeRelocations(s, sectionIndex.lookup(&s));
+  memset(&h, 0, sizeof(h));
+  h.sh_name = sectionNames.add(".shstrtab");
+  h.sh_type = SHT_STRTAB;
+  h.sh_addralign = 1;
+  append(h, sectionNames.data);
+
+  out.resize(alignTo(out.size(), 8), 0);
+  Ehdr e;
+  memset(&e, 0, sizeof(e));
+  memcpy(e.e_ident, ElfMagic, 4);
+  e.e_ident[EI_CLASS] = ELFCLASS64;
+  e.e_ident[EI_DATA] = ELFDATA2LSB;
+  e.e_ident[EI_VERSION] = EV_CURRENT;
+  e.e_type = ET_REL;
+  e.e_machine = EM_X86_64;
+  e.e_version = EV_CURRENT;
+  e.e_ehsize = sizeof(Ehdr);
+  e.e_shentsize = sizeof(Shdr);
+  // gABI: counts past SHN_LORESERVE move into the null section header.
+  if (headers.size() >= SHN_LORESERVE)
+    headers[0].sh_size = headers.size();
+  else
+    e.e_shnum = headers.size();
+  e.e_shstrndx = std::min<size_t>(headers.size() - 1, SHN_XINDEX);
+  if (headers.size() - 1 >= SHN_LORESERVE)
+    headers[0].sh_link = headers.size() - 1;
+  e.e_shoff = out.size();
+  memcpy(out.data(), &e, sizeof(e));
+  StringRef table = rawBytes(headers);
+  out.append(table.begin(), table.end());
+  return std::move(out);
+}
+
+} // namespace
+
+SmallVector<char, 0> writeObject(const Object &object) {
+  return Writer(object).write();
+}
+
+} // namespace relink

@@ -1,0 +1,190 @@
+//===- PatchReader.cpp - Patch files to objects ---------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "PatchReader.h"
+#include "Error.h"
+#include "Link.h"
+#include "Split.h"
+#include "SymbolIndex.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/BinaryFormat/Magic.h"
+#include "llvm/Object/Archive.h"
+
+using namespace llvm;
+
+namespace relink {
+namespace {
+
+/// An archive member that no one has asked for yet.
+struct Member {
+  MemoryBufferRef buffer;
+  StringSet<> defines;
+  bool taken = false;
+};
+
+class PatchReader {
+public:
+  PatchReader(const Config &config, const Image &image, const Target &target)
+      : config(config), image(image), target(target) {}
+  Expected<std::vector<std::unique_ptr<Object>>> run();
+
+private:
+  Error addFile(StringRef path);
+  Error addArchive(MemoryBufferRef buffer);
+  Error addObject(MemoryBufferRef buffer);
+  Error takeMembers();
+  Error compileModules();
+
+  const Config &config;
+  const Image &image;
+  const Target &target;
+  std::vector<std::unique_ptr<MemoryBuffer>> buffers;
+  std::vector<std::string> takenGroups;
+  std::vector<MemoryBufferRef> modules;
+  std::vector<Member> members;
+  std::vector<std::unique_ptr<object::Archive>> archives;
+  std::vector<std::unique_ptr<Object>> objects;
+};
+
+Error PatchReader::addObject(MemoryBufferRef buffer) {
+  if (identify_magic(buffer.getBuffer()) == file_magic::bitcode) {
+    modules.push_back(buffer);
+    return Error::success();
+  }
+  auto object = readObject(buffer, takenGroups);
+  if (!object)
+    return object.takeError();
+  objects.push_back(std::move(*object));
+  return Error::success();
+}
+
+Error PatchReader::addArchive(MemoryBufferRef buffer) {
+  auto archive = object::Archive::create(buffer);
+  if (!archive)
+    return makeError(buffer.getBufferIdentifier() + ": " +
+                     toString(archive.takeError()));
+  Error iteration = Error::success();
+  for (const object::Archive::Child &child : (*archive)->children(iteration)) {
+    auto data = child.getMemoryBufferRef();
+    auto name = child.getName();
+    if (!data || !name) {
+      consumeError(std::move(iteration));
+      return makeError(buffer.getBufferIdentifier() + ": " +
+                       toString(!data ? data.takeError() : name.takeError()));
+    }
+    buffers.push_back(MemoryBuffer::getMemBuffer(
+        data->getBuffer(),
+        (buffer.getBufferIdentifier() + "(" + *name + ")").str(), false));
+    members.push_back({buffers.back()->getMemBufferRef(), {}, false});
+  }
+  if (iteration)
+    return makeError(buffer.getBufferIdentifier() + ": " +
+                     toString(std::move(iteration)));
+  for (const auto &symbol : (*archive)->symbols()) {
+    auto child = symbol.getMember();
+    if (!child)
+      return makeError(buffer.getBufferIdentifier() + ": " +
+                       toString(child.takeError()));
+    auto data = child->getMemoryBufferRef();
+    if (!data)
+      return makeError(buffer.getBufferIdentifier() + ": " +
+                       toString(data.takeError()));
+    for (Member &m : members)
+      if (m.buffer.getBufferStart() == data->getBufferStart())
+        m.defines.insert(symbol.getName());
+  }
+  archives.push_back(std::move(*archive));
+  return Error::success();
+}
+
+Error PatchReader::addFile(StringRef path) {
+  auto file = MemoryBuffer::getFile(path, false, false);
+  if (!file)
+    return makeError(path + ": cannot open: " + file.getError().message());
+  buffers.push_back(std::move(*file));
+  MemoryBufferRef buffer = buffers.back()->getMemBufferRef();
+  return identify_magic(buffer.getBuffer()) == file_magic::archive
+             ? addArchive(buffer)
+             : addObject(buffer);
+}
+
+/// As in a link, a member is taken when it defines what is wanted: a function
+/// to replace (those of --replace, or else those the app has), or a symbol that
+/// is undefined so far and that the app does not have.
+Error PatchReader::takeMembers() {
+  if (members.empty())
+    return Error::success();
+  StringSet<> names;
+  for (const Member &m : members)
+    for (const auto &entry : m.defines)
+      names.insert(plainName(entry.first()));
+  auto index = SymbolIndex::read(image, config, names);
+  if (!index)
+    return index.takeError();
+  auto appHas = [&](StringRef name) { return !index->find(plainName(name)).empty(); };
+  bool alone = objects.empty() && modules.empty();
+  for (bool changed = true; changed;) {
+    changed = false;
+    StringSet<> wanted;
+    for (const std::string &name : config.replace)
+      wanted.insert(name);
+    for (auto &object : objects)
+      for (const ObjectSymbol &s : object->symbols)
+        if (!s.isDefined() && !appHas(s.name))
+          wanted.insert(s.name);
+    for (Member &m : members) {
+      if (m.taken || none_of(m.defines, [&](const auto &entry) {
+            return wanted.contains(entry.first()) ||
+                   (alone && config.replace.empty() && appHas(entry.first()));
+          }))
+        continue;
+      m.taken = changed = true;
+      if (Error e = addObject(m.buffer))
+        return e;
+    }
+  }
+  return Error::success();
+}
+
+Error PatchReader::compileModules() {
+  if (modules.empty())
+    return Error::success();
+  std::string name = modules.front().getBufferIdentifier().str();
+  auto compiled = compileBitcode(modules, name);
+  if (!compiled)
+    return compiled.takeError();
+  buffers.push_back(std::move(*compiled));
+  auto object = readObject(buffers.back()->getMemBufferRef(), takenGroups);
+  if (!object)
+    return object.takeError();
+  objects.push_back(std::move(*object));
+  return Error::success();
+}
+
+Expected<std::vector<std::unique_ptr<Object>>> PatchReader::run() {
+  for (const std::string &path : config.patches)
+    if (Error e = addFile(path))
+      return e;
+  if (Error e = takeMembers())
+    return e;
+  if (Error e = compileModules())
+    return e;
+  for (auto &object : objects)
+    if (Error e = splitSections(*object, target))
+      return e;
+  return std::move(objects);
+}
+
+} // namespace
+
+Expected<std::vector<std::unique_ptr<Object>>>
+readPatch(const Config &config, const Image &image, const Target &target) {
+  return PatchReader(config, image, target).run();
+}
+
+} // namespace relink

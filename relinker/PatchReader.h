@@ -1,0 +1,26 @@
+//===- PatchReader.h - Patch files to objects -------------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_PATCHREADER_H
+#define RELINK_PATCHREADER_H
+
+#include "Config.h"
+#include "Image.h"
+#include "Object.h"
+#include "Target.h"
+
+namespace relink {
+
+/// Reads the patch files: relocatable objects, LLVM bitcode (compiled here, as
+/// a link would), and archives, of which the members that are wanted are taken.
+/// Every object comes back split into one section a function or variable.
+llvm::Expected<std::vector<std::unique_ptr<Object>>>
+readPatch(const Config &config, const Image &image, const Target &target);
+
+} // namespace relink
+
+#endif

@@ -1,0 +1,92 @@
+//===- Plan.h - What is replaced, bound and added ---------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The rules (Rules.cpp) turn the app and the patch objects into a plan; the
+// later steps carry it out without deciding anything any more.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_PLAN_H
+#define RELINK_PLAN_H
+
+#include "Imports.h"
+#include "Object.h"
+#include "Split.h"
+#include "SymbolIndex.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
+#include <deque>
+
+namespace relink {
+
+/// Something outside the patch that its references are linked to.
+struct LinkTarget {
+  enum class Kind {
+    Address, ///< a place in the app: the stand-in defines it
+    Export,  ///< an app symbol that other modules may preempt
+    Import,  ///< defined by another library
+  };
+  Kind kind = Kind::Address;
+  std::string linkName; ///< unique in the link
+  std::string name;     ///< in the app or the library
+  uint64_t address = 0; ///< of Address and Export; TLS: offset in the block
+  uint64_t size = 0;
+  uint8_t type = 0;
+  bool weak = false;
+  unsigned dynamic = 0;  ///< the app's .dynsym entry for it, 0 when new
+  LibrarySymbol library; ///< for a new import
+};
+
+/// What becomes of a symbol the patch defines.
+struct Decision {
+  enum class Action { Own, Replace, Bind, Ambiguous };
+  Action action = Action::Own;
+  const AppSymbol *app = nullptr; ///< for Replace and Bind
+  std::string reason;             ///< why not Own; the error for Ambiguous
+};
+
+struct Replacement {
+  Object *object = nullptr;
+  ObjectSymbol *body = nullptr;
+  const AppSymbol *app = nullptr;
+  uint64_t address = 0, size = 0; ///< of the old body
+  std::string linkName;           ///< names the new body in the link
+  bool inPlace = false;
+};
+
+struct Remark {
+  const ObjectSymbol *about = nullptr;
+  std::string symbol, text;
+};
+
+struct Plan {
+  std::vector<std::unique_ptr<Object>> objects;
+  llvm::DenseMap<const ObjectSymbol *, Decision> decisions;
+  std::vector<Replacement> replacements;
+  std::deque<LinkTarget> targets;
+  llvm::DenseMap<const ObjectSymbol *, LinkTarget *> references;
+  llvm::DenseSet<const ObjectSection *> live;
+  /// FDEs by the section they describe.
+  struct Frames {
+    const ObjectSection *ehFrame = nullptr;
+    std::vector<FrameRecord> records;
+  };
+  llvm::DenseMap<const Object *, std::vector<Frames>> frames;
+  /// Slots of .init_array/.fini_array that the patch adds, in order.
+  std::vector<std::pair<const ObjectSection *, const ObjectRelocation *>>
+      constructors, destructors;
+  std::vector<const ObjectSymbol *> exports; ///< new in .dynsym
+  std::vector<std::string> newDependencies;  ///< new DT_NEEDED
+
+  std::vector<std::pair<std::string, uint64_t>> bound;
+  std::vector<std::string> added;
+  std::vector<Remark> remarks;
+};
+
+} // namespace relink
+
+#endif

@@ -1,0 +1,90 @@
+//===- Relink.cpp - The list of steps -------------------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Read this first. A finished program becomes an object that lld can link the
+// patch against; what lld makes of the patch is joined to the program's bytes.
+// docs/design.md explains why it is done so.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Relink.h"
+#include "Commit.h"
+#include "Compose.h"
+#include "Error.h"
+#include "Imports.h"
+#include "Link.h"
+#include "PatchReader.h"
+#include "Rules.h"
+#include "Security.h"
+#include "Splice.h"
+
+using namespace llvm;
+
+namespace relink {
+
+Expected<Report> relink(const Config &config) {
+  if (Error e = checkOutputPath(config))
+    return e;
+
+  // Read the app: headers and tables only, whatever its size.
+  auto image = Image::open(config.app);
+  if (!image)
+    return image.takeError();
+  const Image &app = **image;
+  auto target = createX86_64Target();
+  if (!target)
+    return target.takeError();
+
+  // Read the patch, and cut it into functions and variables.
+  Plan plan;
+  auto objects = readPatch(config, app, **target);
+  if (!objects)
+    return objects.takeError();
+  plan.objects = std::move(*objects);
+  if (Error e = checkSecurityProperties(config, app, plan))
+    return e;
+
+  // Choose by the rules what is replaced, bound and added.
+  auto index = SymbolIndex::read(app, config, collectNames(config, plan));
+  if (!index)
+    return index.takeError();
+  ImportTable imports(app, **target);
+  if (Error e = chooseByRules(config, app, *index, imports, plan))
+    return e;
+  UnwindTable unwind = UnwindTable::read(app);
+  if (Error e = findFunctionBounds(app, unwind, plan))
+    return e;
+
+  // From here on nothing is decided any more: the plan is carried out.
+  auto inputs = composeInputs(config, app, imports, unwind, **target, plan);
+  if (!inputs)
+    return inputs.takeError();
+  Placement placement = placeBehind(app, !canGrowProgramHeaders(app, 3));
+  auto linked = linkPatch(app, plan, *inputs, placement);
+  if (!linked)
+    return linked.takeError();
+  auto patch = PatchImage::read(std::move(*linked));
+  if (!patch)
+    return patch.takeError();
+
+  // Join the two. When this is done the output is fixed, byte for byte.
+  auto output = splice(
+      {config, app, plan, *inputs, *patch, unwind, **target}, placement);
+  if (!output)
+    return output.takeError();
+
+  Report report = makeReport(config, app, plan, *output);
+  report.symbolSource = index->sourceFile;
+  if (config.dryRun)
+    return report;
+  if (Error e = commit(config, app, *output))
+    return e;
+  report.written = true;
+  return report;
+}
+
+} // namespace relink

@@ -1,0 +1,121 @@
+//===- Report.cpp - What was done, for people and machines ----------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Report.h"
+#include "Error.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Demangle/Demangle.h"
+
+using namespace llvm;
+
+namespace relink {
+
+Report makeReport(const Config &config, const Image &image, const Plan &plan,
+                  const Output &output) {
+  Report r;
+  r.app = config.app;
+  r.output = config.output;
+  r.kind = toString(image.kind).str();
+  r.replaced = output.replaced;
+  r.bound = plan.bound;
+  llvm::sort(r.bound);
+  r.bound.erase(llvm::unique(r.bound), r.bound.end());
+  r.added = plan.added;
+  r.imports = output.newImports;
+  r.libraries = plan.newDependencies;
+  for (const ObjectSymbol *s : plan.exports)
+    r.exports.push_back(s->name);
+  for (const Remark &remark : plan.remarks)
+    r.remarks.push_back({remark.symbol, remark.text});
+  r.notes = output.notes;
+  r.appSize = image.bytes().size();
+  r.outputSize = output.hasTail() ? output.tailOffset + output.tail.size()
+                                  : r.appSize;
+  r.bytesAppended = r.outputSize - r.appSize;
+  for (const Edit &e : output.edits) {
+    ArrayRef<uint8_t> was = image.bytes().slice(e.offset, e.bytes.size());
+    for (size_t i = 0; i < e.bytes.size(); ++i)
+      r.bytesChanged += was[i] != e.bytes[i];
+    r.edits.push_back({e.offset, {e.bytes.size(), e.what}});
+  }
+  llvm::sort(r.edits);
+  return r;
+}
+
+static void printList(raw_ostream &os, StringRef what,
+                      ArrayRef<std::string> names) {
+  for (const std::string &n : names)
+    os << "  " << what << " " << demangle(n) << "\n";
+}
+
+void printSummary(const Report &r, bool verbose, raw_ostream &os) {
+  for (const ReplacedFunction &f : r.replaced)
+    os << formatv("  replaced {0}: {1:x} ({2} bytes) -> {3:x} ({4} bytes), {5}\n",
+                  demangle(f.name), f.oldAddress, f.oldSize, f.newAddress,
+                  f.newSize, toString(f.method));
+  if (verbose)
+    for (const auto &[name, address] : r.bound)
+      os << formatv("  bound    {0}: {1:x}\n", demangle(name), address);
+  else if (!r.bound.empty())
+    os << "  bound    " << r.bound.size() << " to the app's own (-v lists them)\n";
+  printList(os, "added   ", r.added);
+  printList(os, "import  ", r.imports);
+  printList(os, "export  ", r.exports);
+  printList(os, "needs   ", r.libraries);
+  for (const auto &[name, text] : r.remarks)
+    os << "  remark   " << demangle(name) << ": " << text << "\n";
+  for (const std::string &n : r.notes)
+    os << "  note     " << n << "\n";
+  if (verbose)
+    for (const auto &[offset, edit] : r.edits)
+      os << formatv("  edit     {0:x}, {1} bytes: {2}\n", offset, edit.first,
+                    edit.second);
+  os << formatv("{0}{1}: {2} replaced, {3} of the original's bytes changed, "
+                "{4} appended\n",
+                r.written ? "" : "(dry run) ", r.output, r.replaced.size(),
+                r.bytesChanged, r.bytesAppended);
+}
+
+json::Value toJson(const Report &r) {
+  json::Array replaced, bound, edits, remarks;
+  for (const ReplacedFunction &f : r.replaced)
+    replaced.push_back(json::Object{{"name", f.name},
+                                    {"demangled", demangle(f.name)},
+                                    {"oldAddress", f.oldAddress},
+                                    {"oldSize", f.oldSize},
+                                    {"newAddress", f.newAddress},
+                                    {"newSize", f.newSize},
+                                    {"method", toString(f.method)}});
+  for (const auto &[name, address] : r.bound)
+    bound.push_back(json::Object{{"name", name}, {"address", address}});
+  for (const auto &[offset, edit] : r.edits)
+    edits.push_back(json::Object{{"offset", offset},
+                                 {"size", edit.first},
+                                 {"what", edit.second}});
+  for (const auto &[name, text] : r.remarks)
+    remarks.push_back(json::Object{{"name", name}, {"text", text}});
+  return json::Object{{"version", 1},
+                      {"app", r.app},
+                      {"kind", r.kind},
+                      {"output", r.output},
+                      {"written", r.written},
+                      {"replaced", std::move(replaced)},
+                      {"bound", std::move(bound)},
+                      {"added", json::Array(r.added)},
+                      {"imports", json::Array(r.imports)},
+                      {"exports", json::Array(r.exports)},
+                      {"libraries", json::Array(r.libraries)},
+                      {"remarks", std::move(remarks)},
+                      {"notes", json::Array(r.notes)},
+                      {"edits", std::move(edits)},
+                      {"appSize", r.appSize},
+                      {"outputSize", r.outputSize},
+                      {"bytesChanged", r.bytesChanged},
+                      {"bytesAppended", r.bytesAppended}};
+}
+
+} // namespace relink

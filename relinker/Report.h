@@ -1,0 +1,37 @@
+//===- Report.h - What was done, for people and machines --------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_REPORT_H
+#define RELINK_REPORT_H
+
+#include "Config.h"
+#include "Splice.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace relink {
+
+struct Report {
+  std::string app, output, kind, symbolSource;
+  std::vector<ReplacedFunction> replaced;
+  std::vector<std::pair<std::string, uint64_t>> bound;
+  std::vector<std::string> added, imports, libraries, exports, notes;
+  std::vector<std::pair<std::string, std::string>> remarks;
+  std::vector<std::pair<uint64_t, std::pair<uint64_t, std::string>>> edits;
+  uint64_t appSize = 0, outputSize = 0, bytesChanged = 0, bytesAppended = 0;
+  bool written = false;
+};
+
+Report makeReport(const Config &config, const Image &image, const Plan &plan,
+                  const Output &output);
+
+void printSummary(const Report &report, bool verbose, llvm::raw_ostream &os);
+llvm::json::Value toJson(const Report &report);
+
+} // namespace relink
+
+#endif

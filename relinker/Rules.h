@@ -1,0 +1,32 @@
+//===- Rules.h - The interposition rules ------------------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// docs/rules.md states the rules by number; comments in Rules.cpp refer to
+// them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_RULES_H
+#define RELINK_RULES_H
+
+#include "Config.h"
+#include "Plan.h"
+
+namespace relink {
+
+/// Decides what is replaced, bound and added, and what every live reference of
+/// the patch means. Nothing is changed in the objects.
+llvm::Error chooseByRules(const Config &config, const Image &image,
+                          const SymbolIndex &index, const ImportTable &imports,
+                          Plan &plan);
+
+/// Every name the rules may ask the symbol index for.
+llvm::StringSet<> collectNames(const Config &config, const Plan &plan);
+
+} // namespace relink
+
+#endif

@@ -1,0 +1,63 @@
+//===- Security.cpp - What the app has must not be lost -------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Security.h"
+#include "Error.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+
+Error checkSecurityProperties(const Config &config, const Image &image,
+                              const Plan &plan) {
+  if (config.dropProperties)
+    return Error::success();
+  for (const auto &object : plan.objects) {
+    bool hasCode = any_of(object->sections, [](const ObjectSection &s) {
+      return s.isCode() && s.size && !s.dropped;
+    });
+    bool ibt = image.ibt && !object->ibt, shstk = image.shstk && !object->shstk;
+    if (hasCode && (ibt || shstk))
+      return makeError(object->name + ": was compiled without " +
+                       (ibt ? "IBT" : "SHSTK") + ", which " + image.path +
+                       " has\n>>> remedy: compile the patch with "
+                       "-fcf-protection=full, or --allow-lost-cet to accept it");
+  }
+  return Error::success();
+}
+
+Error findFunctionBounds(const Image &image, const UnwindTable &unwind,
+                         Plan &plan) {
+  for (Replacement &r : plan.replacements) {
+    const Phdr *load = image.loadAt(r.address);
+    if (!load || !(load->p_flags & PF_X))
+      return makeError(image.path + ": " + r.body->name + " at " +
+                       hex(r.address) + " is in no executable segment");
+    auto fde = unwind.find(image, r.address);
+    if (fde && fde->start != r.address && r.app->source ==
+                                              AppSymbol::Source::User)
+      return makeError(image.path + ": " + r.body->name + " was said to be at " +
+                       hex(r.address) + ", which is inside the function at " +
+                       hex(fde->start) + "\n>>> remedy: --symbol " +
+                       r.app->name + "=" + hex(fde->start) +
+                       " if that is the one meant");
+    if (r.size)
+      continue;
+    if (fde && fde->start == r.address)
+      r.size = fde->size;
+    if (!r.size)
+      return makeError(image.path + ": how long " + r.body->name + " at " +
+                       hex(r.address) + " is, neither a symbol nor the unwind "
+                       "table says\n>>> remedy: --symbol " + r.app->name + "=" +
+                       hex(r.address) + ":SIZE");
+  }
+  return Error::success();
+}
+
+} // namespace relink

@@ -1,0 +1,230 @@
+//===- Splice.cpp - Joining the patch image to the app --------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Splice.h"
+#include "Error.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+
+Output::Place Output::allocate(ArrayRef<uint8_t> bytes, uint64_t align) {
+  uint64_t address = alignTo(rxStart + (tail.size() - rxOffset), align);
+  uint64_t at = rxOffset + (address - rxStart);
+  tail.resize(at, 0);
+  tail.insert(tail.end(), bytes.begin(), bytes.end());
+  return {address, at};
+}
+
+std::vector<uint8_t> Output::takeEdited(const Image &image, uint64_t offset,
+                                        uint64_t size) {
+  std::vector<uint8_t> bytes(image.bytes().slice(offset, size));
+  erase_if(edits, [&](const Edit &e) {
+    if (e.offset < offset || e.offset + e.bytes.size() > offset + size)
+      return false;
+    std::copy(e.bytes.begin(), e.bytes.end(), bytes.begin() + e.offset - offset);
+    return true;
+  });
+  return bytes;
+}
+
+void Output::edit(uint64_t offset, ArrayRef<uint8_t> bytes, Twine what) {
+  edits.push_back({offset, {bytes.begin(), bytes.end()}, what.str()});
+}
+
+OutputSection *Output::sectionAt(uint64_t address, uint32_t type) {
+  auto it = find_if(sections, [&](const OutputSection &s) {
+    return s.header.sh_addr == address && s.header.sh_type == type &&
+           (s.header.sh_flags & SHF_ALLOC);
+  });
+  return it == sections.end() ? nullptr : &*it;
+}
+
+unsigned Output::addSection(StringRef name, uint32_t type, uint64_t flags,
+                            uint64_t address, uint64_t offset, uint64_t size,
+                            uint64_t align) {
+  if (sections.empty())
+    return 0;
+  OutputSection &s = sections.emplace_back();
+  s.name = name.str();
+  memset(&s.header, 0, sizeof(Shdr));
+  s.header.sh_type = type;
+  s.header.sh_flags = flags;
+  s.header.sh_addr = address;
+  s.header.sh_offset = offset;
+  s.header.sh_size = size;
+  s.header.sh_addralign = align;
+  return sections.size() - 1;
+}
+
+void Output::setDynamic(int64_t tag, uint64_t value) {
+  dynamicChanged = true;
+  // DT_NEEDED may stand several times; a new one joins the others in front.
+  if (tag == DT_NEEDED) {
+    auto it = find_if(dynamic, [](auto &e) { return e.first != DT_NEEDED; });
+    dynamic.insert(it, {tag, value});
+    return;
+  }
+  for (auto &entry : dynamic)
+    if (entry.first == tag) {
+      entry.second = value;
+      return;
+    }
+  dynamic.push_back({tag, value});
+}
+
+std::optional<uint64_t> tailOffsetOf(const Output &out, const PatchImage &patch,
+                                     uint64_t address) {
+  if (address >= patch.start && address < patch.fileEnd)
+    return address - patch.start;
+  if (address >= patch.rxStart && address < patch.rxEnd)
+    return out.rxOffset + (address - patch.rxStart);
+  return std::nullopt;
+}
+
+Phdr makeSegment(uint32_t type, uint32_t flags, uint64_t address,
+                 uint64_t offset, uint64_t fileSize, uint64_t memorySize,
+                 uint64_t align) {
+  Phdr p;
+  p.p_type = type;
+  p.p_flags = flags;
+  p.p_offset = offset;
+  p.p_vaddr = address;
+  p.p_paddr = address;
+  p.p_filesz = fileSize;
+  p.p_memsz = memorySize;
+  p.p_align = align;
+  return p;
+}
+
+/// Sections that exist for the splicer only.
+static bool isKept(const PatchSection &s) {
+  return s.name.starts_with(".relink.") && !s.name.starts_with(".relink.app") &&
+         !s.name.starts_with(".relink.inplace") && (s.flags & SHF_ALLOC) &&
+         s.size;
+}
+
+void copyPatchSegments(const SpliceContext &c, const Placement &placement,
+                       Output &out) {
+  const PatchImage &p = c.patch;
+  out.rwFileSize = p.hasWritable() ? p.fileEnd - p.start : 0;
+  out.rwEnd = p.rwEnd;
+  out.rxOffset = placement.identity ? p.rxStart - p.start : out.rwFileSize;
+  out.rxStart = p.rxStart;
+  out.tail.assign(out.rxOffset + (p.rxEnd - p.rxStart), 0);
+  for (const PatchSection &s : p.sections) {
+    if (!isKept(s) || s.name == ".relink.dynamic")
+      continue; // room; .dynamic's own header will describe it
+    auto at = tailOffsetOf(out, p, s.address);
+    if (at && s.type != SHT_NOBITS)
+      std::copy(s.data.begin(), s.data.end(), out.tail.begin() + *at);
+    uint64_t flags = s.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | SHF_TLS);
+    uint32_t type = s.type == SHT_X86_64_UNWIND ? uint32_t(SHT_PROGBITS) : s.type;
+    out.addSection(s.name, type, flags, s.address,
+                   out.tailOffset + (at ? *at : out.rwFileSize), s.size,
+                   s.align);
+  }
+}
+
+Error redirectEntries(const SpliceContext &c, Output &out) {
+  const Image &image = c.image;
+  for (const Replacement &r : c.plan.replacements) {
+    const PatchSymbol *body = c.patch.symbol(r.linkName);
+    if (!body || !body->section)
+      return makeError(image.path + ": the new body of " + r.body->name +
+                       " is missing from the link");
+    ReplacedFunction done;
+    done.name = r.body->name;
+    done.oldAddress = r.address;
+    done.oldSize = r.size;
+    done.newAddress = body->value;
+    done.newSize = r.body->size;
+    auto offset = image.fileOffset(r.address);
+    if (!offset)
+      return makeError(image.path + ": " + r.body->name + " at " +
+                       hex(r.address) + " has no bytes in the file");
+    if (r.inPlace) {
+      std::vector<uint8_t> bytes(body->section->data.begin(),
+                                 body->section->data.end());
+      bytes.resize(r.size, c.target.trapByte());
+      done.newAddress = r.address;
+      done.method = RedirectMethod::InPlace;
+      out.edit(*offset, bytes, "body of " + r.body->name);
+      out.replaced.push_back(done);
+      continue;
+    }
+    ArrayRef<uint8_t> code = image.bytesAt(r.address, r.size);
+    uint64_t lead = std::min<uint64_t>(*offset - image.loadAt(r.address)->p_offset,
+                                       16);
+    auto redirect = c.target.planRedirect(
+        r.address, code, image.bytes().slice(*offset - lead, lead), body->value);
+    if (!redirect)
+      return makeError(image.path + ": " + r.body->name + " at " +
+                       hex(r.address) + " can't be redirected: " +
+                       toString(redirect.takeError()) +
+                       "\n>>> remedy: replace its callers instead, or rebuild "
+                       "with -fpatchable-function-entry");
+    for (auto &[address, bytes] : redirect->writes)
+      out.edit(*image.fileOffset(address), bytes, "entry of " + r.body->name);
+    done.method = redirect->method;
+    out.replaced.push_back(done);
+  }
+  return Error::success();
+}
+
+Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
+  Output out;
+  out.tailOffset = placement.offset;
+  out.segments = c.image.segments;
+  out.dynamic = c.image.dynamic.entries;
+  for (const Section &s : c.image.sections) {
+    OutputSection o;
+    o.name = s.name.str();
+    memset(&o.header, 0, sizeof(Shdr));
+    o.header.sh_type = s.type;
+    o.header.sh_flags = s.flags;
+    o.header.sh_addr = s.address;
+    o.header.sh_offset = s.offset;
+    o.header.sh_size = s.size;
+    o.header.sh_link = s.link;
+    o.header.sh_info = s.info;
+    o.header.sh_addralign = s.align;
+    o.header.sh_entsize = s.entrySize;
+    o.original = s.index;
+    out.sections.push_back(std::move(o));
+  }
+
+  copyPatchSegments(c, placement, out);
+  if (Error e = redirectEntries(c, out))
+    return e;
+  if (Error e = mergeTls(c, out))
+    return e;
+  if (Error e = mergeConstructors(c, out))
+    return e;
+  if (Error e = mergeDynamicTables(c, out))
+    return e;
+  if (Error e = mergeUnwindTable(c, out))
+    return e;
+  // From here on it is known whether there is anything to load: the program
+  // headers can be counted. What has to make way for them joins the RX segment,
+  // its last members.
+  if (Error e = makeRoomForSegments(c, out))
+    return e;
+  if (Error e = writeDynamicSection(c, out))
+    return e;
+  // Beyond this point the loaded part is complete.
+  if (Error e = mergeSymbolTable(c, out))
+    return e;
+  if (Error e = writeHeaders(c, out))
+    return e;
+  return out;
+}
+
+} // namespace relink

@@ -1,0 +1,82 @@
+//===- SpliceEhFrame.cpp - One search table for old and new FDEs ----------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Unwinders find an object's one .eh_frame_hdr through PT_GNU_EH_FRAME and
+// search its rows by address (libgcc unwind-dw2-fde-dip.c, libunwind). New rows
+// need a table that has the old ones as well.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Error.h"
+#include "Splice.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+using support::endian::write32le;
+
+namespace relink {
+
+Error mergeUnwindTable(const SpliceContext &c, Output &out) {
+  const std::vector<UnwindRow> &fresh = c.patch.unwindRows;
+  if (fresh.empty())
+    return Error::success();
+  const UnwindTable &old = c.unwind;
+  if (!old.address) {
+    out.notes.push_back("the app has no .eh_frame_hdr: exceptions and "
+                        "backtraces don't pass through the new functions");
+    return Error::success();
+  }
+  if (!old.readable)
+    return makeError(c.image.path + ": its .eh_frame_hdr at " +
+                     hex(old.address) +
+                     " is not a sorted table of 32-bit offsets, so unwind "
+                     "information can't be added\n>>> remedy: compile the patch "
+                     "with -fno-asynchronous-unwind-tables -fno-exceptions");
+  std::vector<UnwindRow> rows;
+  rows.reserve(old.rows + fresh.size());
+  for (uint64_t i = 0; i < old.rows; ++i)
+    rows.push_back(old.row(c.image, i));
+  append_range(rows, fresh);
+  // The old rows are sorted and the new functions lie behind them; sorting
+  // again costs little and takes neither for granted.
+  auto less = [](const UnwindRow &a, const UnwindRow &b) {
+    return a.function < b.function;
+  };
+  if (!llvm::is_sorted(rows, less))
+    llvm::stable_sort(rows, less);
+
+  std::vector<uint8_t> bytes(12 + rows.size() * 8);
+  Output::Place place = out.allocate(bytes, 4);
+  uint8_t *p = out.tail.data() + place.tailAt;
+  memcpy(p, c.image.bytesAt(old.address, 4).data(), 4);
+  auto offsetFrom = [&](uint64_t base, uint64_t to) {
+    return uint32_t(to - base);
+  };
+  write32le(p + 4, offsetFrom(place.address + 4, old.frameAddress));
+  write32le(p + 8, rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    write32le(p + 12 + i * 8, offsetFrom(place.address, rows[i].function));
+    write32le(p + 16 + i * 8, offsetFrom(place.address, rows[i].fde));
+  }
+  for (Phdr &s : out.segments)
+    if (s.p_type == PT_GNU_EH_FRAME)
+      s = makeSegment(PT_GNU_EH_FRAME, s.p_flags, place.address,
+                      out.tailOffset + place.tailAt, bytes.size(), bytes.size(),
+                      s.p_align);
+  for (OutputSection &s : out.sections)
+    if (s.header.sh_addr == old.address && s.name == ".eh_frame_hdr") {
+      s.header.sh_addr = place.address;
+      s.header.sh_offset = out.tailOffset + place.tailAt;
+      s.header.sh_size = bytes.size();
+    }
+  return Error::success();
+}
+
+} // namespace relink

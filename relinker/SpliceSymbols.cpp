@@ -1,0 +1,272 @@
+//===- SpliceSymbols.cpp - The symbol table names the new code ------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// .symtab is for debuggers and profilers: a replaced function's symbol moves to
+// its new body, the old body becomes NAME.relink.orig, and what the patch added
+// is named. .dynsym is not touched: there, the old entry is the function's
+// address.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Error.h"
+#include "Splice.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+namespace {
+
+class SymbolMerger {
+public:
+  SymbolMerger(const SpliceContext &c, Output &out, OutputSection &symtab,
+               OutputSection &strtab)
+      : c(c), out(out), symtab(symtab), strtab(strtab) {}
+  Error run();
+
+private:
+  void updateOld();
+  void addLocals();
+  uint16_t sectionIndexAt(uint64_t address) const;
+  uint32_t addString(const Twine &s);
+  void append(StringRef name, uint8_t type, uint64_t value, uint64_t size);
+
+  const SpliceContext &c;
+  Output &out;
+  OutputSection &symtab, &strtab;
+  std::vector<Sym> symbols;
+  std::vector<Sym> added;
+  std::string strings;
+};
+
+uint16_t SymbolMerger::sectionIndexAt(uint64_t address) const {
+  for (size_t i = 0; i < out.sections.size(); ++i) {
+    const OutputSection &s = out.sections[i];
+    if (s.original < 0 && (s.header.sh_flags & SHF_ALLOC) &&
+        address >= s.header.sh_addr &&
+        address < s.header.sh_addr + s.header.sh_size)
+      return i;
+  }
+  return SHN_ABS;
+}
+
+uint32_t SymbolMerger::addString(const Twine &s) {
+  uint32_t at = strings.size();
+  strings += s.str();
+  strings.push_back('\0');
+  return at;
+}
+
+void SymbolMerger::append(StringRef name, uint8_t type, uint64_t value,
+                          uint64_t size) {
+  Sym s;
+  memset(&s, 0, sizeof(s));
+  s.st_name = addString(name);
+  s.setBindingAndType(STB_LOCAL, type);
+  s.st_shndx = type == STT_FILE ? uint16_t(SHN_ABS) : sectionIndexAt(value);
+  s.st_value = value;
+  s.st_size = size;
+  added.push_back(s);
+}
+
+/// Symbols of replaced functions, of moved sections, of moved thread-locals.
+void SymbolMerger::updateOld() {
+  DenseMap<uint64_t, const ReplacedFunction *> replaced;
+  for (const ReplacedFunction &r : out.replaced)
+    replaced[r.oldAddress] = &r;
+  const Image &image = c.image;
+  // TLS symbols' values are offsets in the block, whose front may have grown.
+  const PatchSection *tls =
+      c.inputs.tls.grows ? c.patch.section(".relink.tdata") : nullptr;
+  uint64_t shift = tlsShift(c);
+  StringRef names = toStringRef(
+      image.bytes().slice(strtab.header.sh_offset, strtab.header.sh_size));
+  for (Sym &s : symbols) {
+    uint8_t type = s.getType();
+    if (type == STT_TLS && tls && s.st_shndx != SHN_UNDEF) {
+      s.st_value = s.st_value + shift;
+      s.st_shndx = sectionIndexAt(tls->address);
+      continue;
+    }
+    if (s.st_shndx == SHN_UNDEF || s.st_shndx >= out.sections.size())
+      continue;
+    const OutputSection &home = out.sections[s.st_shndx];
+    const Section &was = image.sections[s.st_shndx];
+    if (home.original >= 0 && home.header.sh_addr != was.address &&
+        s.st_value >= was.address && s.st_value <= was.address + was.size)
+      s.st_value = s.st_value + (home.header.sh_addr - was.address);
+    auto it = replaced.find(s.st_value);
+    if (it == replaced.end() || (type != STT_FUNC && type != STT_GNU_IFUNC) ||
+        s.st_name >= names.size())
+      continue;
+    const ReplacedFunction &r = *it->second;
+    if (r.method == RedirectMethod::InPlace) {
+      s.st_size = r.newSize;
+      continue;
+    }
+    StringRef name =
+        names.substr(s.st_name).take_until([](char ch) { return !ch; });
+    Sym original = s;
+    original.st_name = addString(name + ".relink.orig");
+    original.setBindingAndType(STB_LOCAL, STT_FUNC);
+    added.push_back(original);
+    s.st_value = r.newAddress;
+    s.st_size = r.newSize;
+    s.st_shndx = sectionIndexAt(r.newAddress);
+    s.setBindingAndType(s.getBinding(), STT_FUNC);
+  }
+}
+
+void SymbolMerger::addLocals() {
+  append("relink", STT_FILE, 0, 0);
+  for (const PatchSymbol &s : c.patch.symbols) {
+    if (!s.section || !s.section->name.starts_with(".relink.") ||
+        s.section->name.starts_with(".relink.app") ||
+        s.section->name.starts_with(".relink.inplace") || s.name.empty() ||
+        s.name.starts_with("relink.") || s.name.starts_with("_GLOBAL_OFFSET"))
+      continue;
+    if (s.type != STT_FUNC && s.type != STT_OBJECT && s.type != STT_GNU_IFUNC)
+      continue;
+    bool isReplacement = any_of(out.replaced, [&](const ReplacedFunction &r) {
+      return r.newAddress == s.value && r.name == s.name;
+    });
+    if (!isReplacement)
+      append(s.name, s.type, s.value, s.size);
+  }
+}
+
+Error SymbolMerger::run() {
+  const Image &image = c.image;
+  const Shdr &h = symtab.header;
+  auto *begin =
+      reinterpret_cast<const Sym *>(image.bytes().data() + h.sh_offset);
+  symbols.assign(begin, begin + h.sh_size / sizeof(Sym));
+  strings = toStringRef(image.bytes().slice(strtab.header.sh_offset,
+                                            strtab.header.sh_size))
+                .str();
+  updateOld();
+  addLocals();
+  // Locals precede globals: new ones go where sh_info says locals end.
+  uint64_t locals = std::min<uint64_t>(h.sh_info, symbols.size());
+  symbols.insert(symbols.begin() + locals, added.begin(), added.end());
+
+  auto place = [&](OutputSection &s, ArrayRef<uint8_t> bytes, uint64_t align) {
+    out.tail.resize(alignTo(out.tailOffset + out.tail.size(), align) -
+                    out.tailOffset);
+    s.header.sh_offset = out.tailOffset + out.tail.size();
+    s.header.sh_size = bytes.size();
+    out.tail.insert(out.tail.end(), bytes.begin(), bytes.end());
+  };
+  symtab.header.sh_info = locals + added.size();
+  place(symtab,
+        {reinterpret_cast<const uint8_t *>(symbols.data()),
+         symbols.size() * sizeof(Sym)},
+        8);
+  place(strtab, arrayRefFromStringRef(strings), 1);
+  return Error::success();
+}
+
+/// Nothing was appended: only sizes can have changed.
+void updateInPlace(const SpliceContext &c, const Shdr &symtab, Output &out) {
+  auto *begin = reinterpret_cast<const Sym *>(c.image.bytes().data() +
+                                              symtab.sh_offset);
+  for (const ReplacedFunction &r : out.replaced)
+    for (size_t i = 0; i < symtab.sh_size / sizeof(Sym); ++i) {
+      const Sym &s = begin[i];
+      if (s.st_value != r.oldAddress || s.getType() != STT_FUNC ||
+          s.st_shndx == SHN_UNDEF || s.st_size == r.newSize)
+        continue;
+      uint8_t size[8];
+      support::endian::write64le(size, r.newSize);
+      out.edit(symtab.sh_offset + i * sizeof(Sym) + offsetof(Sym, st_size), size,
+               "size of " + r.name);
+    }
+}
+
+} // namespace
+
+Error mergeSymbolTable(const SpliceContext &c, Output &out) {
+  OutputSection *symtab = nullptr;
+  for (OutputSection &s : out.sections)
+    if (s.header.sh_type == SHT_SYMTAB)
+      symtab = &s;
+  if (!symtab || symtab->header.sh_link >= out.sections.size() ||
+      symtab->header.sh_entsize != sizeof(Sym))
+    return Error::success();
+  if (!out.hasTail()) {
+    updateInPlace(c, symtab->header, out);
+    return Error::success();
+  }
+  return SymbolMerger(c, out, *symtab, out.sections[symtab->header.sh_link])
+      .run();
+}
+
+Error writeHeaders(const SpliceContext &c, Output &out) {
+  const Image &image = c.image;
+  if (!out.hasTail())
+    return Error::success();
+  auto alignTail = [&](uint64_t align) {
+    out.tail.resize(
+        alignTo(out.tailOffset + out.tail.size(), align) - out.tailOffset, 0);
+  };
+  if (!out.sections.empty()) {
+    // Names: the old table, then the new ones.
+    OutputSection &names = out.sections[image.header.e_shstrndx];
+    std::string strings =
+        toStringRef(image.bytes().slice(names.header.sh_offset,
+                                        names.header.sh_size))
+            .str();
+    auto *old = reinterpret_cast<const Shdr *>(image.bytes().data() +
+                                               image.header.e_shoff);
+    for (OutputSection &s : out.sections) {
+      if (s.original >= 0) {
+        s.header.sh_name = old[s.original].sh_name;
+        continue;
+      }
+      s.header.sh_name = strings.size();
+      strings += s.name;
+      strings.push_back('\0');
+    }
+    names.header.sh_offset = out.tailOffset + out.tail.size();
+    names.header.sh_size = strings.size();
+    out.tail.insert(out.tail.end(), strings.begin(), strings.end());
+    alignTail(8);
+    Ehdr header = image.header;
+    header.e_shoff = out.tailOffset + out.tail.size();
+    header.e_shnum = out.sections.size();
+    if (out.sections.size() >= SHN_LORESERVE)
+      return makeError(image.path + ": has too many sections");
+    auto *bytes = reinterpret_cast<const uint8_t *>(&header);
+    out.edit(offsetof(Ehdr, e_shoff),
+             {bytes + offsetof(Ehdr, e_shoff), sizeof(header.e_shoff)},
+             "ELF header (section header table)");
+    out.edit(offsetof(Ehdr, e_shnum),
+             {bytes + offsetof(Ehdr, e_shnum), sizeof(header.e_shnum)},
+             "ELF header (sections)");
+    for (const OutputSection &s : out.sections) {
+      auto *p = reinterpret_cast<const uint8_t *>(&s.header);
+      out.tail.insert(out.tail.end(), p, p + sizeof(Shdr));
+    }
+  }
+  if (out.segments.size() != image.segments.size()) {
+    ELFT::Half count;
+    count = out.segments.size();
+    out.edit(offsetof(Ehdr, e_phnum),
+             {reinterpret_cast<const uint8_t *>(&count), sizeof(count)},
+             "ELF header (program headers)");
+  }
+  // What the app carried behind its ELF part is looked for at the end of the
+  // file (zip) or behind the section headers (AppImage).
+  ArrayRef<uint8_t> payload = image.bytes().drop_front(image.elfEnd);
+  out.tail.insert(out.tail.end(), payload.begin(), payload.end());
+  return Error::success();
+}
+
+} // namespace relink

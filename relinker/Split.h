@@ -1,0 +1,45 @@
+//===- Split.h - One section for each function and variable -----*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A patch object is mostly a whole translation unit of which one function is
+// wanted. Compiled without -ffunction-sections its functions share .text, and
+// the assembler has already resolved the calls among them. This pass gives the
+// object that -ffunction-sections -fdata-sections would have given: it cuts the
+// sections at their symbols and recovers the references that have no
+// relocation any more.
+//
+// Limitation: code that no sized function symbol covers (hand-written
+// assembly) is not cut; its section stays one piece.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_SPLIT_H
+#define RELINK_SPLIT_H
+
+#include "Object.h"
+#include "Target.h"
+
+namespace relink {
+
+llvm::Error splitSections(Object &object, const Target &target);
+
+/// A CIE or FDE of an object's .eh_frame (LSB, "Exception Frames").
+struct FrameRecord {
+  uint64_t offset = 0, size = 0; ///< in the section, length field included
+  bool isCie = false;
+  unsigned cie = 0; ///< index of an FDE's CIE among the records
+  const ObjectRelocation *function = nullptr; ///< an FDE's pc_begin
+};
+
+llvm::Expected<std::vector<FrameRecord>>
+readFrameRecords(const Object &object, const ObjectSection &ehFrame);
+
+bool isEhFrame(const ObjectSection &section);
+
+} // namespace relink
+
+#endif

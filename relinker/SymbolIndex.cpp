@@ -1,0 +1,301 @@
+//===- SymbolIndex.cpp - The app's symbols, from wherever -----------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "SymbolIndex.h"
+#include "DebugFile.h"
+#include "Error.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Object/ELF.h"
+#include "llvm/Support/LineIterator.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+
+StringRef plainName(StringRef name) {
+  size_t dot = name.find('.', 1);
+  return dot == StringRef::npos ? name : name.take_front(dot);
+}
+
+std::string canonicalName(StringRef name) {
+  std::string out = plainName(name).str();
+  StringRef rest = name.drop_front(out.size());
+  while (rest.consume_front(".")) {
+    StringRef part = rest.take_until([](char c) { return c == '.'; });
+    rest = rest.drop_front(part.size());
+    bool numbered = !part.empty() && all_of(part, isDigit);
+    if (!numbered && part != "llvm")
+      out += ("." + part).str();
+  }
+  return out;
+}
+
+bool isOutlinedPart(StringRef name) { return name.contains(".cold"); }
+
+bool isClone(StringRef name) {
+  return name.contains(".constprop.") || name.contains(".isra.") ||
+         name.contains(".part.");
+}
+
+void SymbolIndex::add(AppSymbol symbol) {
+  auto &list = byName[plainName(symbol.name)];
+  // .symtab and .dynsym name the same symbol: one entry, with what both know.
+  for (const AppSymbol *known : list) {
+    if (known->address != symbol.address || known->name != symbol.name)
+      continue;
+    auto *same = const_cast<AppSymbol *>(known);
+    if (symbol.dynamic)
+      same->dynamic = symbol.dynamic;
+    if (same->size == 0)
+      same->size = symbol.size;
+    return;
+  }
+  symbols.push_back(std::move(symbol));
+  list.push_back(&symbols.back());
+}
+
+ArrayRef<const AppSymbol *> SymbolIndex::find(StringRef plain) const {
+  auto it = byName.find(plain);
+  return it == byName.end() ? ArrayRef<const AppSymbol *>() : it->second;
+}
+
+const AppSymbol *SymbolIndex::functionAt(uint64_t address) const {
+  for (const AppSymbol &s : symbols)
+    if (s.isFunction() && s.address == address)
+      return &s;
+  return nullptr;
+}
+
+namespace {
+
+/// One symbol table in memory, wherever it came from.
+struct Table {
+  ArrayRef<Sym> symbols;
+  StringRef strings;
+};
+
+StringRef nameOf(const Table &table, const Sym &s) {
+  // A string table must end in NUL (gABI); a hostile one is cut at its end.
+  return s.st_name >= table.strings.size()
+             ? StringRef()
+             : table.strings.drop_front(s.st_name).take_until(
+                   [](char c) { return c == 0; });
+}
+
+Expected<Table> findSymtab(StringRef data, StringRef path) {
+  auto file = object::ELFFile<ELFT>::create(data);
+  if (!file)
+    return makeError(path + ": " + toString(file.takeError()));
+  auto sections = file->sections();
+  if (!sections)
+    return makeError(path + ": " + toString(sections.takeError()));
+  for (const Shdr &s : *sections) {
+    if (s.sh_type != SHT_SYMTAB)
+      continue;
+    auto symbols = file->symbols(&s);
+    if (!symbols)
+      return makeError(path + ": " + toString(symbols.takeError()));
+    auto strings = file->getStringTableForSymtab(s);
+    if (!strings)
+      return makeError(path + ": " + toString(strings.takeError()));
+    return Table{*symbols, *strings};
+  }
+  return Table{};
+}
+
+/// Calls \p visit for every defined symbol, with the STT_FILE before it.
+template <typename F> void forEachDefined(const Table &table, F visit) {
+  StringRef file;
+  for (size_t i = 1; i < table.symbols.size(); ++i) {
+    const Sym &s = table.symbols[i];
+    uint8_t type = s.getType();
+    if (type == STT_FILE) {
+      file = nameOf(table, s);
+      continue;
+    }
+    if (s.st_shndx == SHN_UNDEF || type == STT_SECTION)
+      continue;
+    StringRef name = nameOf(table, s);
+    if (!name.empty())
+      visit(s, name, file);
+  }
+}
+
+std::optional<AppSymbol> parseSymbolLine(StringRef line) {
+  SmallVector<StringRef, 4> words;
+  line.split(words, ' ', -1, false);
+  if (words.size() == 1)
+    line.split(words, '\t', -1, false);
+  AppSymbol s;
+  s.source = AppSymbol::Source::User;
+  if (words.size() < 4 || words[2].size() != 1)
+    return std::nullopt;
+  words[0].consume_front("0x");
+  words[1].consume_front("0x");
+  if (words[0].getAsInteger(16, s.address) || words[1].getAsInteger(16, s.size))
+    return std::nullopt;
+  char type = words[2][0];
+  s.name = words[3].str();
+  s.binding = isLower(type) && type != 'w' && type != 'i' ? STB_LOCAL
+                                                          : STB_GLOBAL;
+  switch (toLower(type)) {
+  case 't':
+  case 'w':
+    s.type = STT_FUNC;
+    break;
+  case 'i':
+    s.type = STT_GNU_IFUNC;
+    break;
+  case 'd':
+  case 'b':
+  case 'r':
+  case 'g':
+  case 's':
+  case 'v':
+    s.type = STT_OBJECT;
+    break;
+  default:
+    return std::nullopt;
+  }
+  return s;
+}
+
+Error readSymbolFile(StringRef path, function_ref<void(AppSymbol)> add) {
+  auto buffer = MemoryBuffer::getFile(path);
+  if (!buffer)
+    return makeError(path + ": cannot open: " + buffer.getError().message());
+  for (line_iterator line(**buffer, /*SkipBlanks=*/true, '#'); !line.is_at_end();
+       ++line) {
+    auto symbol = parseSymbolLine(line->trim());
+    if (!symbol)
+      return makeError(path + ":" + Twine(line.line_number()) +
+                       ": expected `address size type name` (hexadecimal, "
+                       "type as nm prints it), found '" + *line + "'");
+    add(std::move(*symbol));
+  }
+  return Error::success();
+}
+
+} // namespace
+
+Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config,
+                                        const StringSet<> &wanted) {
+  SymbolIndex index;
+  const Phdr *tls = image.segmentOfType(PT_TLS);
+  auto isWanted = [&](StringRef name) { return wanted.contains(plainName(name)); };
+
+  // What the user says comes first: it is there because the rest is not.
+  for (const UserSymbol &u : config.symbols) {
+    AppSymbol s;
+    s.name = u.name;
+    s.address = u.address;
+    s.size = u.size;
+    s.type = StringRef("dDbBrR").contains(u.type) ? STT_OBJECT : STT_FUNC;
+    s.binding = STB_GLOBAL;
+    s.source = AppSymbol::Source::User;
+    index.add(std::move(s));
+  }
+  for (const std::string &path : config.symbolFiles) {
+    index.hasFullTable = true;
+    if (Error e = readSymbolFile(path, [&](AppSymbol s) {
+          if (isWanted(s.name))
+            index.add(std::move(s));
+        }))
+      return e;
+  }
+
+  auto addTable = [&](const Table &table, AppSymbol::Source source) {
+    forEachDefined(table, [&](const Sym &s, StringRef name, StringRef file) {
+      if (s.st_shndx == SHN_ABS || !isWanted(name))
+        return;
+      AppSymbol out;
+      out.name = name.str();
+      out.address = s.st_value;
+      out.size = s.st_size;
+      out.type = s.getType();
+      out.binding = s.getBinding();
+      out.visibility = s.getVisibility();
+      out.source = source;
+      if (out.isLocal())
+        out.file = file.str();
+      if (out.type == STT_TLS ? !tls || out.address > tls->p_memsz
+                              : !image.loadAt(out.address))
+        if (out.size || out.isFunction())
+          return; // names nothing in this image
+      index.add(std::move(out));
+    });
+  };
+  auto own = findSymtab(toStringRef(image.bytes()), image.path);
+  if (!own)
+    return own.takeError();
+  if (!own->symbols.empty()) {
+    index.hasFullTable = true;
+    index.sourceFile = image.path;
+    addTable(*own, AppSymbol::Source::Symtab);
+  }
+  if (own->symbols.empty() || !config.debugFile.empty()) {
+    auto debug = findDebugFile(image, config);
+    if (!debug)
+      return debug.takeError();
+    if (*debug) {
+      auto table = findSymtab((*debug)->getBuffer(),
+                              (*debug)->getBufferIdentifier());
+      if (!table)
+        return table.takeError();
+      index.hasFullTable |= !table->symbols.empty();
+      index.sourceFile = (*debug)->getBufferIdentifier().str();
+      addTable(*table, AppSymbol::Source::DebugFile);
+    }
+  }
+
+  ArrayRef<Sym> dynamic = image.dynamicSymbols();
+  for (unsigned i = 1; i < dynamic.size(); ++i) {
+    const Sym &s = dynamic[i];
+    StringRef name = image.dynamicName(s);
+    if (s.st_shndx == SHN_UNDEF || name.empty() || !isWanted(name))
+      continue;
+    AppSymbol out;
+    out.name = name.str();
+    out.address = s.st_value;
+    out.size = s.st_size;
+    out.type = s.getType();
+    out.binding = s.getBinding();
+    out.visibility = s.getVisibility();
+    out.dynamic = i;
+    out.source = AppSymbol::Source::Dynsym;
+    index.add(std::move(out));
+  }
+  return index;
+}
+
+std::vector<std::string> nearNames(const Image &image, StringRef name) {
+  std::vector<std::pair<unsigned, std::string>> found;
+  unsigned limit = std::max<size_t>(name.size() / 3, 1);
+  auto consider = [&](StringRef candidate) {
+    unsigned distance = name.edit_distance(plainName(candidate), true, limit);
+    if (distance <= limit && !candidate.empty())
+      found.push_back({distance, candidate.str()});
+  };
+  if (auto table = findSymtab(toStringRef(image.bytes()), image.path))
+    forEachDefined(*table,
+                   [&](const Sym &, StringRef n, StringRef) { consider(n); });
+  else
+    consumeError(table.takeError());
+  for (const Sym &s : image.dynamicSymbols())
+    if (s.st_shndx != SHN_UNDEF)
+      consider(image.dynamicName(s));
+  llvm::sort(found);
+  std::vector<std::string> names;
+  for (auto &[distance, n] : found)
+    if (names.size() < 3 && !is_contained(names, n))
+      names.push_back(n);
+  return names;
+}
+
+} // namespace relink

@@ -1,0 +1,84 @@
+//===- Target.h - What differs between architectures ------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// lld knows relocations, GOT, PLT and TLS of every architecture. What is left
+// for us is small: where an instruction ends and what it refers to, and how an
+// entry is redirected.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_TARGET_H
+#define RELINK_TARGET_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <memory>
+#include <optional>
+
+namespace relink {
+
+/// One decoded instruction, as far as references go.
+struct Instruction {
+  uint64_t address = 0;
+  unsigned size = 0; ///< bytes
+  bool isCall = false;
+  bool isBranch = false;      ///< a jump, conditional or not
+  bool isConditional = false; ///< a conditional jump
+  bool isIndirect = false;
+  std::optional<uint64_t> branchTarget; ///< direct call or jump
+  std::optional<uint64_t> memoryTarget; ///< PC-relative memory operand
+  unsigned fieldOffset = 0; ///< of the PC-relative field, from the start
+  unsigned fieldSize = 0;   ///< 1 or 4; 0 when there is no such field
+};
+
+/// How the entry of a replaced function is made to reach its new body.
+enum class RedirectMethod { InPlace, HotPatch, NearJump };
+
+llvm::StringRef toString(RedirectMethod method);
+
+/// Bytes to be written over an entry.
+struct Redirect {
+  RedirectMethod method = RedirectMethod::NearJump;
+  /// Ascending, disjoint: address and new bytes.
+  llvm::SmallVector<std::pair<uint64_t, llvm::SmallVector<uint8_t, 8>>, 2>
+      writes;
+};
+
+class Target {
+public:
+  virtual ~Target() = default;
+
+  /// Decodes the instruction at the start of \p bytes; false when there is
+  /// none.
+  virtual bool decode(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
+                      Instruction &out) const = 0;
+
+  /// Plans the redirect of the function at \p entry, whose body is \p body, to
+  /// \p destination. \p before holds the bytes in front of the entry that
+  /// belong to no other function, nearest last. An error says why no redirect
+  /// fits.
+  virtual llvm::Expected<Redirect>
+  planRedirect(uint64_t entry, llvm::ArrayRef<uint8_t> body,
+               llvm::ArrayRef<uint8_t> before, uint64_t destination) const = 0;
+
+  /// The GOT slot that the PLT entry at the start of \p bytes jumps through,
+  /// and the entry's size; nothing when it is no PLT entry.
+  virtual std::optional<std::pair<uint64_t, unsigned>>
+  decodePltEntry(llvm::ArrayRef<uint8_t> bytes, uint64_t address) const = 0;
+
+  /// Bytes for space that must never run.
+  virtual uint8_t trapByte() const = 0;
+};
+
+/// The x86-64 target.
+llvm::Expected<std::unique_ptr<Target>> createX86_64Target();
+
+} // namespace relink
+
+#endif

@@ -1,0 +1,266 @@
+//===- X86_64.cpp - x86-64: instructions and redirects --------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Error.h"
+#include "Target.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/MC/MCAsmInfo.h"
+#include "llvm/MC/MCContext.h"
+#include "llvm/MC/MCDisassembler/MCDisassembler.h"
+#include "llvm/MC/MCInst.h"
+#include "llvm/MC/MCInstrAnalysis.h"
+#include "llvm/MC/MCInstrInfo.h"
+#include "llvm/MC/MCRegisterInfo.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/MCTargetOptions.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/Triple.h"
+
+using namespace llvm;
+using support::endian::read32le;
+using support::endian::write32le;
+
+namespace relink {
+
+StringRef toString(RedirectMethod method) {
+  switch (method) {
+  case RedirectMethod::InPlace:
+    return "in place";
+  case RedirectMethod::HotPatch:
+    return "hot-patch nops";
+  case RedirectMethod::NearJump:
+    return "near jump";
+  }
+  llvm_unreachable("all methods are named");
+}
+
+namespace {
+
+constexpr uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+
+bool startsWithEndbr(ArrayRef<uint8_t> bytes) {
+  return bytes.take_front(sizeof(endbr64)).equals(endbr64);
+}
+
+class X86_64 final : public Target {
+public:
+  Error init();
+  bool decode(ArrayRef<uint8_t> bytes, uint64_t address,
+              Instruction &out) const override;
+  Expected<Redirect> planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
+                                  ArrayRef<uint8_t> before,
+                                  uint64_t destination) const override;
+  std::optional<std::pair<uint64_t, unsigned>>
+  decodePltEntry(ArrayRef<uint8_t> bytes, uint64_t address) const override;
+  uint8_t trapByte() const override { return 0xcc; }
+
+private:
+  Error checkNoJumpInto(uint64_t entry, ArrayRef<uint8_t> body, uint64_t from,
+                        uint64_t to) const;
+
+  std::unique_ptr<MCRegisterInfo> registers;
+  std::unique_ptr<MCAsmInfo> asmInfo;
+  std::unique_ptr<MCInstrInfo> instructions;
+  std::unique_ptr<MCSubtargetInfo> subtarget;
+  std::unique_ptr<MCContext> context;
+  std::unique_ptr<MCDisassembler> disassembler;
+  std::unique_ptr<MCInstrAnalysis> analysis;
+};
+
+Error X86_64::init() {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86Disassembler();
+  Triple triple("x86_64-unknown-linux-gnu");
+  std::string message;
+  const llvm::Target *t = TargetRegistry::lookupTarget(triple, message);
+  if (!t)
+    return makeError("this LLVM lacks the x86 target: " + message);
+  MCTargetOptions options;
+  registers.reset(t->createMCRegInfo(triple));
+  asmInfo.reset(t->createMCAsmInfo(*registers, triple, options));
+  instructions.reset(t->createMCInstrInfo());
+  subtarget.reset(t->createMCSubtargetInfo(triple, "", ""));
+  context = std::make_unique<MCContext>(triple, asmInfo.get(), registers.get(),
+                                        subtarget.get());
+  disassembler.reset(t->createMCDisassembler(*subtarget, *context));
+  analysis.reset(t->createMCInstrAnalysis(instructions.get()));
+  return Error::success();
+}
+
+/// In x86 encodings the displacement precedes the immediate, so a PC-relative
+/// displacement ends 0, 1, 2 or 4 bytes before the instruction's end.
+unsigned findDisplacement(ArrayRef<uint8_t> bytes, uint32_t displacement,
+                          bool hasImmediate) {
+  static constexpr unsigned withImmediate[] = {4, 1, 2},
+                            without[] = {0};
+  ArrayRef<unsigned> widths = hasImmediate ? ArrayRef(withImmediate)
+                                           : ArrayRef(without);
+  for (unsigned width : widths)
+    if (bytes.size() >= 4 + width + 2 &&
+        read32le(&bytes[bytes.size() - width - 4]) == displacement)
+      return bytes.size() - width - 4;
+  return 0;
+}
+
+bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
+                    Instruction &out) const {
+  MCInst inst;
+  uint64_t size = 0;
+  // No x86 instruction is longer than 15 bytes; a short view keeps the
+  // decoder's work bounded.
+  if (disassembler->getInstruction(inst, size, bytes.take_front(16), address,
+                                   nulls()) != MCDisassembler::Success ||
+      size == 0 || size > bytes.size())
+    return false;
+  out = Instruction();
+  out.address = address;
+  out.size = size;
+  const MCInstrDesc &desc = instructions->get(inst.getOpcode());
+  out.isCall = desc.isCall();
+  out.isBranch = desc.isBranch() && !desc.isCall();
+  out.isConditional = desc.isConditionalBranch();
+  out.isIndirect = desc.isIndirectBranch();
+  ArrayRef<uint8_t> encoding = bytes.take_front(size);
+  uint64_t target;
+  if ((desc.isCall() || desc.isBranch()) && !desc.isIndirectBranch() &&
+      analysis->evaluateBranch(inst, address, size, target)) {
+    out.branchTarget = target;
+    bool isShort = size >= 2 &&
+                   uint64_t(int8_t(encoding.back())) + address + size == target &&
+                   (encoding[size - 2] == 0xeb || (encoding[size - 2] >> 4) == 7 ||
+                    (encoding[size - 2] & 0xfc) == 0xe0);
+    // A near form ends in four bytes; a two-byte instruction can't be one.
+    out.fieldSize = isShort && size < 5 ? 1 : 4;
+    out.fieldOffset = size - out.fieldSize;
+    return true;
+  }
+  if (auto memory = analysis->evaluateMemoryOperandAddress(
+          inst, subtarget.get(), address, size)) {
+    bool hasImmediate = inst.getNumOperands() &&
+                        inst.getOperand(inst.getNumOperands() - 1).isImm() &&
+                        !desc.isBranch() && !desc.isCall();
+    unsigned at = findDisplacement(
+        encoding, uint32_t(*memory - (address + size)), hasImmediate);
+    if (!at)
+      at = findDisplacement(encoding, uint32_t(*memory - (address + size)),
+                            !hasImmediate);
+    if (at) {
+      out.memoryTarget = *memory;
+      out.fieldOffset = at;
+      out.fieldSize = 4;
+    }
+  }
+  return true;
+}
+
+bool allNops(ArrayRef<uint8_t> bytes) {
+  return all_of(bytes, [](uint8_t b) { return b == 0x90; });
+}
+
+/// Refuses when a direct jump of \p body lands inside [from, to), which the
+/// redirect overwrites. A jump to `from` itself is fine: it finds the redirect.
+Error X86_64::checkNoJumpInto(uint64_t entry, ArrayRef<uint8_t> body,
+                              uint64_t from, uint64_t to) const {
+  for (uint64_t at = 0; at < body.size();) {
+    Instruction i;
+    if (!decode(body.drop_front(at), entry + at, i))
+      return makeError("its code at " + hex(entry + at) +
+                       " is no x86-64 instruction, so jumps into its entry "
+                       "can't be excluded");
+    if (i.branchTarget && !i.isCall && *i.branchTarget > from &&
+        *i.branchTarget < to)
+      return makeError("the instruction at " + hex(i.address) +
+                       " jumps to " + hex(*i.branchTarget) +
+                       ", into the bytes a jump at its entry would overwrite");
+    at += i.size;
+  }
+  return Error::success();
+}
+
+Expected<Redirect> X86_64::planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
+                                        ArrayRef<uint8_t> before,
+                                        uint64_t destination) const {
+  // endbr64 stays: with IBT, indirect calls must land on it.
+  uint64_t skip = startsWithEndbr(body) ? sizeof(endbr64) : 0;
+  ArrayRef<uint8_t> rest = body.drop_front(skip);
+  uint64_t at = entry + skip;
+  auto nearJump = [&](uint64_t place) {
+    SmallVector<uint8_t, 8> bytes(5, 0xe9);
+    write32le(&bytes[1], uint32_t(destination - (place + 5)));
+    return bytes;
+  };
+  auto inReach = [&](uint64_t place) {
+    return isInt<32>(int64_t(destination - (place + 5)));
+  };
+
+  // -fpatchable-function-entry=N,M: M nops in front of the entry and, behind
+  // any endbr64, at least two nop bytes (66 90, or 90 90 from gcc 12).
+  bool shortSlot = rest.size() >= 2 && (rest[0] == 0x66 || rest[0] == 0x90) &&
+                   rest[1] == 0x90;
+  size_t prefix = before.size();
+  while (prefix && before[prefix - 1] == 0x90)
+    --prefix;
+  prefix = before.size() - prefix;
+  if (shortSlot && prefix >= 5 && inReach(entry - 6)) {
+    Redirect r;
+    r.method = RedirectMethod::HotPatch;
+    uint64_t pad = entry - std::min<size_t>(prefix, 6);
+    r.writes.push_back({pad, nearJump(pad)});
+    r.writes.push_back(
+        {at, {0xeb, uint8_t(int8_t(int64_t(pad) - int64_t(at + 2)))}});
+    return r;
+  }
+  if (!inReach(at))
+    return makeError("the new body at " + hex(destination) +
+                     " is out of a near jump's reach (2 GiB) from " + hex(at));
+  if (rest.size() < 5)
+    return makeError("it has " + Twine(body.size()) + " bytes, and a jump" +
+                     (skip ? " behind its endbr64" : "") + " needs " +
+                     Twine(skip + 5));
+  Redirect r;
+  r.method = rest.size() >= 5 && allNops(rest.take_front(5))
+                 ? RedirectMethod::HotPatch
+                 : RedirectMethod::NearJump;
+  if (Error e = checkNoJumpInto(entry, body, at, at + 5))
+    return e;
+  r.writes.push_back({at, nearJump(at)});
+  return r;
+}
+
+/// Linkers' entries are [endbr64] [mov index,%r11d (mold)] [bnd] jmp
+/// *slot(%rip); what precedes the jump belongs to the call, so the entry's
+/// start is what is called.
+std::optional<std::pair<uint64_t, unsigned>>
+X86_64::decodePltEntry(ArrayRef<uint8_t> bytes, uint64_t address) const {
+  uint64_t at = 0;
+  for (unsigned n = 0; n < 3 && at < 16; ++n) {
+    Instruction i;
+    if (at >= bytes.size() || !decode(bytes.drop_front(at), address + at, i))
+      return std::nullopt;
+    at += i.size;
+    if (i.isBranch && i.isIndirect && i.memoryTarget)
+      return std::pair(*i.memoryTarget, unsigned(at));
+    if (i.isBranch || i.isCall || i.memoryTarget)
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+Expected<std::unique_ptr<Target>> createX86_64Target() {
+  auto target = std::make_unique<X86_64>();
+  if (Error e = target->init())
+    return e;
+  return target;
+}
+
+} // namespace relink

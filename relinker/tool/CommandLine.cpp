@@ -1,0 +1,170 @@
+//===- CommandLine.cpp - From argv to a Config ----------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "CommandLine.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Option/ArgList.h"
+#include "llvm/Option/OptTable.h"
+#include "llvm/Option/Option.h"
+#include "llvm/Support/Allocator.h"
+#include "llvm/Support/StringSaver.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+using namespace llvm::opt;
+
+namespace relink {
+namespace {
+
+enum ID {
+  OPT_INVALID = 0,
+#define OPTION(...) LLVM_MAKE_OPT_ID(__VA_ARGS__),
+#include "Options.inc"
+#undef OPTION
+};
+
+#define OPTTABLE_STR_TABLE_CODE
+#include "Options.inc"
+#undef OPTTABLE_STR_TABLE_CODE
+
+#define OPTTABLE_PREFIXES_TABLE_CODE
+#include "Options.inc"
+#undef OPTTABLE_PREFIXES_TABLE_CODE
+
+constexpr OptTable::Info infoTable[] = {
+#define OPTION(...) LLVM_CONSTRUCT_OPT_INFO(__VA_ARGS__),
+#include "Options.inc"
+#undef OPTION
+};
+
+class RelinkOptions : public GenericOptTable {
+public:
+  RelinkOptions()
+      : GenericOptTable(OptionStrTable, OptionPrefixesTable, infoTable) {}
+};
+
+constexpr const char *examples = R"(
+EXAMPLES
+  Replace a function by its fixed version, everything else stays:
+    gcc -O2 -c foo.c && relink app foo.o --replace parse_header -o app.fixed
+
+  Replace every function the object defines:
+    relink app fix.o -o app.fixed
+
+  The program was stripped, its symbols are in a separate file, or in a
+  disassembler:
+    relink app foo.o --replace f --debug-file app.debug -o app.fixed
+    relink app foo.o --symbol f=0x1139 -o app.fixed
+
+  Look before you leap:
+    relink app foo.o --replace f -o app.fixed --dry-run -v
+
+Exit status: 0 done, 1 refused or failed (nothing is written), 2 usage.
+)";
+
+ParseResult usageError(const Twine &message) {
+  errs() << "error: " << message << "\n>>> try relink --help\n";
+  return ParseResult::UsageError;
+}
+
+bool parseSymbol(StringRef text, UserSymbol &out) {
+  auto [name, place] = text.rsplit('=');
+  auto [address, size] = place.split(':');
+  out.name = name.str();
+  return !name.empty() && !address.getAsInteger(0, out.address) &&
+         (size.empty() || !size.getAsInteger(0, out.size));
+}
+
+} // namespace
+
+ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
+  RelinkOptions table;
+  BumpPtrAllocator allocator;
+  StringSaver saver(allocator);
+  bool wrong = false;
+  InputArgList args = table.parseArgs(
+      argv.size(), const_cast<char **>(argv.data()), OPT_INVALID, saver,
+      [&](StringRef message) {
+        errs() << "error: " << message << "\n";
+        wrong = true;
+      });
+  if (wrong)
+    return usageError("the command line was not understood");
+  if (args.hasArg(OPT_help) || argv.size() == 1) {
+    table.printHelp(outs(), "relink [options] APP PATCH.o... -o OUT",
+                    "relink: replace functions of a finished program");
+    outs() << examples;
+    return argv.size() == 1 ? ParseResult::UsageError : ParseResult::Done;
+  }
+  if (args.hasArg(OPT_version)) {
+    outs() << "relink " RELINK_VERSION " (LLVM " RELINK_LLVM_VERSION ")\n";
+    return ParseResult::Done;
+  }
+  for (const Arg *a : args.filtered(OPT_UNKNOWN)) {
+    std::string near;
+    table.findNearest(a->getAsString(args), near);
+    return usageError("unknown option " + a->getAsString(args) +
+                      (near.empty() ? "" : "; did you mean " + near + "?"));
+  }
+  std::vector<std::string> inputs = args.getAllArgValues(OPT_INPUT);
+  if (args.hasArg(OPT_check_loadable)) {
+    out.checkLoadable = inputs;
+    return inputs.empty() ? usageError("--check-loadable needs a file")
+                          : ParseResult::Run;
+  }
+  if (inputs.size() < 2)
+    return usageError("expected the program and at least one patch object");
+
+  Config &c = out.config;
+  c.app = inputs[0];
+  c.patches.assign(inputs.begin() + 1, inputs.end());
+  c.output = args.getLastArgValue(OPT_o).str();
+  c.dryRun = args.hasArg(OPT_dry_run);
+  if (c.output.empty() && !c.dryRun)
+    return usageError("no output named; use -o FILE");
+  if (c.output.empty())
+    c.output = c.app;
+  c.replace = args.getAllArgValues(OPT_replace);
+  c.keep = args.getAllArgValues(OPT_keep);
+  c.newData = args.getAllArgValues(OPT_new_data);
+  c.exports = args.getAllArgValues(OPT_export);
+  c.symbolFiles = args.getAllArgValues(OPT_symbols);
+  c.debugFile = args.getLastArgValue(OPT_debug_file).str();
+  c.debugDirs = args.getAllArgValues(OPT_debug_dir);
+  if (c.debugDirs.empty())
+    c.debugDirs.push_back("/usr/lib/debug");
+  c.libraryPaths = args.getAllArgValues(OPT_L);
+  c.libraries = args.getAllArgValues(OPT_l);
+  c.sysroot = args.getLastArgValue(OPT_sysroot).str();
+  c.dropPrivileges = args.hasArg(OPT_drop_privileges);
+  c.dropProperties = args.hasArg(OPT_allow_lost_cet);
+  c.verbose = args.hasArg(OPT_verbose);
+  if (args.hasArg(OPT_no_in_place))
+    c.inPlace = InPlacePolicy::Never;
+  out.quiet = args.hasArg(OPT_quiet);
+  out.json = args.hasArg(OPT_json);
+
+  for (const std::string &text : args.getAllArgValues(OPT_symbol)) {
+    UserSymbol s;
+    if (!parseSymbol(text, s))
+      return usageError("--symbol " + text + ": expected NAME=ADDR[:SIZE]");
+    c.symbols.push_back(s);
+  }
+  for (const std::string &text : args.getAllArgValues(OPT_bind)) {
+    auto [name, what] = StringRef(text).split('=');
+    if (name.empty() || what.empty())
+      return usageError("--bind " + text + ": expected NAME=WHAT");
+    c.bind.push_back({name.str(), what.str()});
+    uint64_t address;
+    if (what.starts_with("0x") && !what.getAsInteger(0, address))
+      c.symbols.push_back({("--bind " + name).str(), address, 0, 'T'});
+  }
+  return ParseResult::Run;
+}
+
+} // namespace relink

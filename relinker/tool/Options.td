@@ -1,0 +1,67 @@
+//===- Options.td - Options of relink -------------------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+include "llvm/Option/OptParser.td"
+
+class F<string name, string help>
+    : Flag<["--"], name>, HelpText<help>;
+multiclass Eq<string name, string metavar, string help> {
+  def NAME : Separate<["--"], name>, MetaVarName<metavar>, HelpText<help>;
+  def NAME#_eq : Joined<["--"], name#"=">,
+                 Alias<!cast<Separate>(NAME)>;
+}
+
+def grp_what : OptionGroup<"what">, HelpText<"WHAT IS REPLACED AND BOUND">;
+let Group = grp_what in {
+defm replace : Eq<"replace", "<name>", "Replace this function and bind everything else the patch defines to the app's own. NAME is mangled, demangled, or file.c:name">;
+defm keep : Eq<"keep", "<name>", "Bind this function to the app's own">;
+defm new_data : Eq<"new-data", "<name>", "Give the patch a fresh variable of this name">;
+defm bind : Eq<"bind", "<name>=<what>", "Bind a reference: WHAT is file.c:name, another name, or 0xADDR">;
+defm export : Eq<"export", "<name>", "Export a symbol the patch adds">;
+}
+
+def grp_where : OptionGroup<"where">, HelpText<"WHERE THE APP'S SYMBOLS ARE">;
+let Group = grp_where in {
+defm symbol : Eq<"symbol", "<name>=<addr>[:<size>]", "State an address in the app">;
+defm symbols : Eq<"symbols", "<file>", "Read lines `address size type name`">;
+defm debug_file : Eq<"debug-file", "<file>", "Read symbols from this debug file">;
+defm debug_dir : Eq<"debug-dir", "<dir>", "Look for debug files here (default /usr/lib/debug)">;
+}
+
+def grp_libs : OptionGroup<"libs">, HelpText<"LIBRARIES">;
+let Group = grp_libs in {
+def L : JoinedOrSeparate<["-"], "L">, MetaVarName<"<dir>">, HelpText<"Look for needed libraries here first">;
+def l : JoinedOrSeparate<["-"], "l">, MetaVarName<"<lib>">, HelpText<"Link with this library; it becomes a DT_NEEDED if used">;
+defm sysroot : Eq<"sysroot", "<dir>", "Prefix of the system's library directories">;
+}
+
+def grp_how : OptionGroup<"how">, HelpText<"HOW IT IS DONE">;
+let Group = grp_how in {
+def no_in_place : F<"no-in-place", "Never overwrite an old body, always redirect to the new one">;
+def allow_lost_cet : F<"allow-lost-cet", "Accept a patch without the IBT or SHSTK that the app has">;
+def drop_privileges : F<"drop-privileges", "Accept an output without the input's setuid bit or file capabilities">;
+def dry_run : F<"dry-run", "Do everything but write the output">;
+def n : Flag<["-"], "n">, Alias<dry_run>;
+}
+
+def grp_out : OptionGroup<"out">, HelpText<"OUTPUT">;
+let Group = grp_out in {
+def o : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">, HelpText<"Name of the patched program">;
+def verbose : F<"verbose", "List what is bound and every edit">;
+def v : Flag<["-"], "v">, Alias<verbose>;
+def quiet : F<"quiet", "Print errors only">;
+def q : Flag<["-"], "q">, Alias<quiet>;
+def json : F<"json", "Print the summary as JSON on standard output">;
+}
+
+def grp_other : OptionGroup<"other">, HelpText<"OTHER">;
+let Group = grp_other in {
+def check_loadable : F<"check-loadable", "Check the given files against the loaders' rules, and do nothing else">;
+def help : F<"help", "Print this help">;
+def h : Flag<["-"], "h">, Alias<help>;
+def version : F<"version", "Print the version">;
+}

@@ -1,0 +1,66 @@
+//===- relink.cpp - The relink command ------------------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "CommandLine.h"
+#include "LoaderRules.h"
+#include "Relink.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace llvm;
+using namespace relink;
+
+/// `relink --check-loadable FILE...`
+static int checkLoadable(ArrayRef<std::string> files) {
+  int status = 0;
+  for (const std::string &path : files) {
+    auto file = MemoryBuffer::getFile(path, false, false);
+    if (!file) {
+      errs() << "error: " << path << ": " << file.getError().message() << "\n";
+      status = 1;
+      continue;
+    }
+    bool broken = false;
+    for (const RuleViolation &v :
+         checkLoaderRules(arrayRefFromStringRef((*file)->getBuffer()))) {
+      errs() << (v.warning ? "warning: " : "error: ") << path << ": [" << v.rule
+             << "] " << v.message << "\n";
+      broken |= !v.warning;
+    }
+    if (!broken)
+      outs() << path << ": loadable\n";
+    status |= broken;
+  }
+  return status;
+}
+
+int main(int argc, char **argv) {
+  InitLLVM init(argc, argv);
+  Invocation call;
+  switch (parseCommandLine(ArrayRef(argv, argc), call)) {
+  case ParseResult::Done:
+    return 0;
+  case ParseResult::UsageError:
+    return 2;
+  case ParseResult::Run:
+    break;
+  }
+  if (!call.checkLoadable.empty())
+    return checkLoadable(call.checkLoadable);
+
+  Expected<Report> report = relink::relink(call.config);
+  if (!report) {
+    outs().flush();
+    errs() << "error: " << toString(report.takeError()) << "\n";
+    return 1;
+  }
+  if (call.json)
+    outs() << formatv("{0:2}\n", toJson(*report));
+  else if (!call.quiet)
+    printSummary(*report, call.config.verbose, outs());
+  return 0;
+}
