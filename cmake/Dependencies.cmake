@@ -1,0 +1,17 @@
+# LLVM and lld, as Debian's llvm-22-dev and liblld-22-dev install them, and
+# liblzma for compressed debug data (.gnu_debugdata).
+
+# "22" alone would be refused: LLVM's version file compares major and minor.
+find_package(LLVM 22.1 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/llvm)
+find_package(LLD REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/lld)
+find_package(LibLZMA REQUIRED)
+find_package(Threads REQUIRED)
+message(STATUS "LLVM ${LLVM_PACKAGE_VERSION} in ${LLVM_INSTALL_PREFIX}")
+
+include_directories(SYSTEM ${LLVM_INCLUDE_DIRS} ${LLD_INCLUDE_DIRS})
+separate_arguments(definitions UNIX_COMMAND "${LLVM_DEFINITIONS}")
+add_definitions(${definitions})
+
+list(APPEND CMAKE_MODULE_PATH ${LLVM_CMAKE_DIR})
+include(TableGen)
+set(LLVM_TABLEGEN_EXE ${LLVM_TOOLS_BINARY_DIR}/llvm-tblgen)

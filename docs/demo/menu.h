@@ -1,0 +1,2 @@
+const char *entry(int index);
+int asked(void);

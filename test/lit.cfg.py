@@ -1,0 +1,92 @@
+# Configuration of lit, LLVM's test runner.
+#
+#   lit test                          all tests, with the programs in build/
+#   lit -v test/tls.test              one of them, its output if it fails
+#   lit -Dbuild=$PWD/build-debug test the sanitised programs
+#
+# RUN lines are run by bash, joined by &&, with pipefail.
+
+import os
+import platform
+import re
+import shutil
+
+import lit.formats
+
+source = os.path.dirname(os.path.abspath(__file__))
+build = os.path.abspath(
+    lit_config.params.get("build", os.path.join(source, "..", "build"))
+)
+llvm_tools = "/usr/lib/llvm-22/bin"
+
+config.name = "relink"
+config.test_format = lit.formats.ShTest(execute_external=True)
+config.suffixes = [".test", ".c", ".cpp", ".s"]
+config.excludes = ["Inputs", "bench", "unit"]
+config.test_source_root = source
+config.test_exec_root = os.path.join(build, "test")
+
+programs = os.path.join(build, "bin")
+if not os.path.exists(os.path.join(programs, "relink")):
+    lit_config.fatal(f"no relink in {programs}: build it first, or say -Dbuild=DIR")
+
+# lit itself passes on only a few variables of the environment.
+environment = config.environment
+environment["PATH"] = os.pathsep.join([llvm_tools, programs, environment["PATH"]])
+environment["LC_ALL"] = "C"
+environment["HOME"] = config.test_exec_root
+environment.pop("LD_LIBRARY_PATH", None)
+# The shared library of LLVM is not sanitised: a vector that it grows looks
+# overflown to our code, and what it keeps until exit looks leaked.
+environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
+environment["UBSAN_OPTIONS"] = "print_stacktrace=1"
+
+try:
+    lit_config.maxIndividualTestTime = 600
+except ValueError:  # lit needs psutil for it
+    pass
+
+
+def found(name):
+    return shutil.which(name, path=environment["PATH"])
+
+
+config.substitutions += [
+    (r"%relink\b(?!-)", os.path.join(programs, "relink")),
+    (r"%cc\b", "gcc"),
+    (r"%cxx\b", "g++"),
+    (r"%clangxx\b", os.path.join(llvm_tools, "clang++")),
+    (r"%clang\b", os.path.join(llvm_tools, "clang")),
+    (r"%musl-gcc\b", "musl-gcc"),
+    # For -fuse-ld=lld: gcc -B%lld -fuse-ld=lld
+    (r"%lld\b", llvm_tools),
+    (r"%inputs\b", os.path.join(source, "Inputs")),
+]
+
+# feature: the program that shows it
+for feature, program in {
+    "clang": "clang-22",
+    "gdb": "gdb",
+    "gold": "ld.gold",
+    "mold": "mold",
+    "musl": "musl-gcc",
+    "patchelf": "patchelf",
+    "elfutils": "eu-elflint",
+    "strace": "strace",
+    "valgrind": "valgrind",
+    "setcap": "setcap",
+    "setfattr": "setfattr",
+}.items():
+    if found(program):
+        config.available_features.add(feature)
+if found(f"qemu-{platform.machine()}"):
+    config.available_features.add("qemu")
+if os.path.exists("/usr/include/LIEF/LIEF.hpp"):
+    config.available_features.add("lief")
+if os.geteuid() == 0:
+    config.available_features.add("root")
+config.available_features.add(platform.machine().replace("_", "-"))
+
+with open(os.path.join(build, "CMakeCache.txt")) as cache:
+    if re.search(r"^RELINK_SANITIZE:BOOL=(ON|1|TRUE)$", cache.read(), re.M):
+        config.available_features.add("asan")
