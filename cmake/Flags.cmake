@@ -24,6 +24,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # False positives of g++ 12 on LLVM's and the standard library's templates.
   add_compile_options(-Wno-maybe-uninitialized -Wno-restrict
                       -Wno-stringop-overflow -Wno-array-bounds)
+else()
+  # clang sees into libstdc++ 12's std::stable_sort.
+  add_compile_options(-Wno-deprecated-declarations)
 endif()
 if(RELINK_WERROR)
   add_compile_options(-Werror)

@@ -393,6 +393,19 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
                      .str();
     return Error::success();
   }
+  // A variable that nothing wrote to became a constant in the app.
+  const Phdr *home = image.loadAt(out.app->address);
+  if (isState && out.app->type != STT_TLS && !*user && home &&
+      !(home->p_flags & PF_W)) {
+    out.action = Action::Ambiguous;
+    out.reason = object.name + ": variable " + shown(s.name) +
+                 " is writable here and constant in the app: nothing wrote to "
+                 "it when that was built\n>>> " + image.path + ": " +
+                 describe(*out.app) + "\n>>> remedy: --bind " + s.name + "=" +
+                 hex(out.app->address) + " if the patch only reads it; or "
+                 "--new-data " + s.name + " for a variable of the patch's own";
+    return Error::success();
+  }
   out.action = Action::Bind;
   if (isState && s.section && !equalInitialValue(image, *out.app, s))
     plan.remarks.push_back({&s, s.name, "is the app's variable; the patch's "

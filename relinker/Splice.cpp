@@ -133,6 +133,30 @@ void copyPatchSegments(const SpliceContext &c, const Placement &placement,
   }
 }
 
+/// Bytes behind a function's end that belong to nothing: alignment padding in
+/// its section, or the gap between its section and the next.
+static uint64_t paddingBehind(const SpliceContext &c, uint64_t end) {
+  const Image &image = c.image;
+  if (c.unwind.find(image, end))
+    return 0;
+  const Section *home = image.sectionAt(end - 1);
+  if (!home || end < home->address + home->size) {
+    ArrayRef<uint8_t> bytes = image.bytesFrom(end);
+    return c.target.paddingLength(
+        home ? bytes.take_front(home->address + home->size - end) : bytes);
+  }
+  uint64_t next = UINT64_MAX;
+  for (const Section &s : image.sections)
+    if (s.isAlloc() && s.size && s.address >= end)
+      next = std::min(next, s.address);
+  ArrayRef<uint8_t> gap = image.bytesFrom(end);
+  gap = gap.take_front(std::min<uint64_t>(next - end, 64));
+  return next == UINT64_MAX ? 0
+                            : std::distance(gap.begin(), find_if(gap, [](uint8_t b) {
+                                              return b != 0;
+                                            }));
+}
+
 Error redirectEntries(const SpliceContext &c, Output &out) {
   const Image &image = c.image;
   for (const Replacement &r : c.plan.replacements) {
@@ -163,8 +187,10 @@ Error redirectEntries(const SpliceContext &c, Output &out) {
     ArrayRef<uint8_t> code = image.bytesAt(r.address, r.size);
     uint64_t lead = std::min<uint64_t>(*offset - image.loadAt(r.address)->p_offset,
                                        16);
+    uint64_t padding = paddingBehind(c, r.address + r.size);
     auto redirect = c.target.planRedirect(
-        r.address, code, image.bytes().slice(*offset - lead, lead), body->value);
+        r.address, code, image.bytes().slice(*offset - lead, lead), padding,
+        body->value);
     if (!redirect)
       return makeError(image.path + ": " + r.body->name + " at " +
                        hex(r.address) + " can't be redirected: " +

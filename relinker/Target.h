@@ -31,6 +31,7 @@ struct Instruction {
   bool isBranch = false;      ///< a jump, conditional or not
   bool isConditional = false; ///< a conditional jump
   bool isIndirect = false;
+  bool isNop = false;
   std::optional<uint64_t> branchTarget; ///< direct call or jump
   std::optional<uint64_t> memoryTarget; ///< PC-relative memory operand
   unsigned fieldOffset = 0; ///< of the PC-relative field, from the start
@@ -60,12 +61,17 @@ public:
                       Instruction &out) const = 0;
 
   /// Plans the redirect of the function at \p entry, whose body is \p body, to
-  /// \p destination. \p before holds the bytes in front of the entry that
-  /// belong to no other function, nearest last. An error says why no redirect
-  /// fits.
+  /// \p destination. \p before holds the bytes in front of the entry, nearest
+  /// last, and \p padding how many bytes of alignment padding follow the body.
+  /// An error says why no redirect fits.
   virtual llvm::Expected<Redirect>
   planRedirect(uint64_t entry, llvm::ArrayRef<uint8_t> body,
-               llvm::ArrayRef<uint8_t> before, uint64_t destination) const = 0;
+               llvm::ArrayRef<uint8_t> before, uint64_t padding,
+               uint64_t destination) const = 0;
+
+  /// How many bytes at the start of \p bytes are alignment padding. Nops that
+  /// the next function may own (a hot-patch prefix) don't count.
+  virtual uint64_t paddingLength(llvm::ArrayRef<uint8_t> bytes) const = 0;
 
   /// The GOT slot that the PLT entry at the start of \p bytes jumps through,
   /// and the entry's size; nothing when it is no PLT entry.

@@ -55,8 +55,9 @@ public:
   bool decode(ArrayRef<uint8_t> bytes, uint64_t address,
               Instruction &out) const override;
   Expected<Redirect> planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
-                                  ArrayRef<uint8_t> before,
+                                  ArrayRef<uint8_t> before, uint64_t padding,
                                   uint64_t destination) const override;
+  uint64_t paddingLength(ArrayRef<uint8_t> bytes) const override;
   std::optional<std::pair<uint64_t, unsigned>>
   decodePltEntry(ArrayRef<uint8_t> bytes, uint64_t address) const override;
   uint8_t trapByte() const override { return 0xcc; }
@@ -128,6 +129,9 @@ bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
   out.isBranch = desc.isBranch() && !desc.isCall();
   out.isConditional = desc.isConditionalBranch();
   out.isIndirect = desc.isIndirectBranch();
+  out.isNop = instructions->getName(inst.getOpcode()).starts_with("NOOP") ||
+              // xchg %ax,%ax is how 66 90 decodes.
+              (size == 2 && bytes[0] == 0x66 && bytes[1] == 0x90);
   ArrayRef<uint8_t> encoding = bytes.take_front(size);
   uint64_t target;
   if ((desc.isCall() || desc.isBranch()) && !desc.isIndirectBranch() &&
@@ -187,6 +191,7 @@ Error X86_64::checkNoJumpInto(uint64_t entry, ArrayRef<uint8_t> body,
 
 Expected<Redirect> X86_64::planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
                                         ArrayRef<uint8_t> before,
+                                        uint64_t padding,
                                         uint64_t destination) const {
   // endbr64 stays: with IBT, indirect calls must land on it.
   uint64_t skip = startsWithEndbr(body) ? sizeof(endbr64) : 0;
@@ -221,10 +226,13 @@ Expected<Redirect> X86_64::planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
   if (!inReach(at))
     return makeError("the new body at " + hex(destination) +
                      " is out of a near jump's reach (2 GiB) from " + hex(at));
-  if (rest.size() < 5)
-    return makeError("it has " + Twine(body.size()) + " bytes, and a jump" +
-                     (skip ? " behind its endbr64" : "") + " needs " +
-                     Twine(skip + 5));
+  if (rest.size() + padding < 5)
+    return makeError("it has " + Twine(body.size()) + " bytes" +
+                     (padding ? " and " + std::to_string(padding) +
+                                    " of padding behind them"
+                              : "") +
+                     ", and a jump" + (skip ? " behind its endbr64" : "") +
+                     " needs " + Twine(skip + 5));
   Redirect r;
   r.method = rest.size() >= 5 && allNops(rest.take_front(5))
                  ? RedirectMethod::HotPatch
@@ -233,6 +241,30 @@ Expected<Redirect> X86_64::planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
     return e;
   r.writes.push_back({at, nearJump(at)});
   return r;
+}
+
+/// Assemblers pad with the long nops (66..., 0f 1f), linkers with int3 or nop;
+/// five or more one-byte nops in front of a function are its own, put there by
+/// -fpatchable-function-entry.
+uint64_t X86_64::paddingLength(ArrayRef<uint8_t> bytes) const {
+  uint64_t at = 0, oneByteNops = 0;
+  while (at < bytes.size() && at < 64) {
+    Instruction i;
+    uint8_t first = bytes[at];
+    if (first == 0xcc) {
+      ++at;
+      oneByteNops = 0;
+      continue;
+    }
+    bool maybeNop = first == 0x90 || first == 0x66 || first == 0x2e ||
+                    (first == 0x0f && at + 1 < bytes.size() &&
+                     bytes[at + 1] == 0x1f);
+    if (!maybeNop || !decode(bytes.drop_front(at), at, i) || !i.isNop)
+      break;
+    oneByteNops = i.size == 1 ? oneByteNops + 1 : 0;
+    at += i.size;
+  }
+  return oneByteNops >= 5 ? at - oneByteNops : at;
 }
 
 /// Linkers' entries are [endbr64] [mov index,%r11d (mold)] [bnd] jmp

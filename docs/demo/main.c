@@ -7,9 +7,9 @@
 int main(int argc, char **argv) {
   const char *text = entry(argc > 1 ? atoi(argv[1]) : 0);
   if (!text) {
-    fprintf(stderr, "app: no such entry (asked %d time)\n", asked());
+    fprintf(stderr, "app: no such entry (question %d)\n", asked());
     return 1;
   }
-  printf("%s (asked %d time)\n", text, asked());
+  printf("%s (question %d)\n", text, asked());
   return 0;
 }

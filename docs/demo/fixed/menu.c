@@ -1,5 +1,5 @@
 /* The menu, fixed: an index out of bounds has no entry. */
-#include "menu.h"
+#include "../menu.h"
 
 static struct {
   char names[3][16];

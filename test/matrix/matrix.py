@@ -1,0 +1,204 @@
+"""Input kinds x patch features.
+
+A feature is a file in features/ in split-file format: the program (app.c or
+app.cpp), the patch (patch.c or patch.cpp), what the program prints before and
+after, and options. A kind says how the program is built. Every pair is built,
+run, patched, run, stripped, and run again.
+"""
+import os
+import re
+import shutil
+import subprocess
+
+import lit.formats
+import lit.Test
+
+LLD = "-fuse-ld=lld -B/usr/lib/llvm-22/bin"
+
+# name: compiler, compile flags, link flags, patch flags, properties
+KINDS = {
+    "gcc-pie": ("gcc", "-O2 -fPIE", "-pie", "-O2 -fPIE", ""),
+    "gcc-pie-O0": ("gcc", "-O0 -fPIE", "-pie", "-O0 -fPIC", ""),
+    "gcc-pie-O3": ("gcc", "-O3 -fPIE", "-pie", "-O3 -fPIE", ""),
+    "gcc-pie-debug": ("gcc", "-g -O1 -fPIE", "-pie", "-g -O1 -fPIE", ""),
+    "gcc-pie-sections": ("gcc", "-O2 -fPIE -ffunction-sections -fdata-sections",
+                         "-pie -Wl,--gc-sections",
+                         "-O2 -fPIE -ffunction-sections -fdata-sections", ""),
+    "gcc-nopie": ("gcc", "-O2 -fno-pie", "-no-pie", "-O2 -fno-pie", ""),
+    "gcc-nopie-pic-patch": ("gcc", "-O2 -fno-pie", "-no-pie", "-O2 -fPIC", ""),
+    "gcc-static": ("gcc", "-O2 -fno-pie", "-static -no-pie", "-O2 -fno-pie", "static"),
+    "gcc-static-pie": ("gcc", "-O2 -fPIE", "-static-pie", "-O2 -fPIE", "static"),
+    "gcc-shared": ("gcc", "-O2 -fPIC", "-shared", "-O2 -fPIC", "shared"),
+    "gcc-shared-O0": ("gcc", "-O0 -fPIC", "-shared", "-O0 -fPIC", "shared"),
+    "gcc-shared-symbolic": ("gcc", "-O2 -fPIC", "-shared -Wl,-Bsymbolic", "-O2 -fPIC", "shared"),
+    "gcc-pie-now": ("gcc", "-O2 -fPIE", "-pie -Wl,-z,now,-z,relro", "-O2 -fPIE", ""),
+    "gcc-pie-lazy": ("gcc", "-O2 -fPIE", "-pie -Wl,-z,lazy,-z,norelro", "-O2 -fPIC", ""),
+    "gcc-pie-noplt": ("gcc", "-O2 -fPIE -fno-plt", "-pie -Wl,-z,now", "-O2 -fPIE -fno-plt", ""),
+    "gcc-pie-two-loads": ("gcc", "-O2 -fPIE", "-pie -Wl,-z,noseparate-code", "-O2 -fPIE", ""),
+    "gcc-pie-sysv": ("gcc", "-O2 -fPIE", "-pie -Wl,--hash-style=sysv", "-O2 -fPIE", ""),
+    "gcc-pie-both": ("gcc", "-O2 -fPIE", "-pie -Wl,--hash-style=both", "-O2 -fPIE", ""),
+    "gcc-pie-relr": ("gcc", "-O2 -fPIE", "-pie -Wl,-z,pack-relative-relocs", "-O2 -fPIE", ""),
+    "gcc-pie-cet": ("gcc", "-O2 -fPIE -fcf-protection=full", "-pie", "-O2 -fPIE -fcf-protection=full", ""),
+    "gcc-pie-hotpatch": ("gcc", "-O2 -fPIE -fpatchable-function-entry=8,6", "-pie", "-O2 -fPIE", ""),
+    "gcc-pie-export": ("gcc", "-O2 -fPIE", "-pie -rdynamic", "-O2 -fPIE", ""),
+    "gcc-pie-debuglink": ("gcc", "-O2 -fPIE", "-pie", "-O2 -fPIE", "debuglink"),
+    "gcc-pie-debugfile": ("gcc", "-O2 -fPIE", "-pie", "-O2 -fPIE", "debugfile"),
+    "gcc-pie-clang-patch": ("gcc", "-O2 -fPIE", "-pie", "-O2 -fPIE", "clang-patch"),
+    "gold-pie": ("gcc", "-O2 -fPIE", "-pie -fuse-ld=gold", "-O2 -fPIE", "gold"),
+    "gold-nopie": ("gcc", "-O2 -fno-pie", "-no-pie -fuse-ld=gold", "-O2 -fno-pie", "gold"),
+    "gold-shared": ("gcc", "-O2 -fPIC", "-shared -fuse-ld=gold", "-O2 -fPIC", "gold shared"),
+    "mold-pie": ("gcc", "-O2 -fPIE", "-pie -fuse-ld=mold", "-O2 -fPIE", "mold"),
+    "mold-nopie": ("gcc", "-O2 -fno-pie", "-no-pie -fuse-ld=mold", "-O2 -fno-pie", "mold"),
+    "mold-static": ("gcc", "-O2 -fno-pie", "-static -no-pie -fuse-ld=mold", "-O2 -fno-pie", "mold static"),
+    "mold-shared": ("gcc", "-O2 -fPIC", "-shared -fuse-ld=mold", "-O2 -fPIC", "mold shared"),
+    "lld-pie": ("clang", "-O2 -fPIE", "-pie " + LLD, "-O2 -fPIE", "clang"),
+    "lld-pie-relr": ("clang", "-O2 -fPIE", "-pie -Wl,-z,pack-relative-relocs " + LLD, "-O2 -fPIE", "clang"),
+    "lld-nopie": ("clang", "-O2 -fno-pie", "-no-pie " + LLD, "-O2 -fno-pie", "clang"),
+    "lld-static": ("clang", "-O2 -fno-pie", "-static -no-pie " + LLD, "-O2 -fno-pie", "clang static"),
+    "lld-shared": ("clang", "-O2 -fPIC", "-shared " + LLD, "-O2 -fPIC", "clang shared"),
+    "clang-pie-O0": ("clang", "-O0 -fPIE", "-pie", "-O0 -fPIE", "clang"),
+    "clang-pie-O3": ("clang", "-O3 -fPIE", "-pie", "-O3 -fPIE", "clang"),
+    "musl-pie": ("musl-gcc", "-O2 -fPIE", "-pie", "-O2 -fPIE", "musl"),
+    "musl-nopie": ("musl-gcc", "-O2 -fno-pie", "-no-pie", "-O2 -fno-pie", "musl"),
+    "musl-static": ("musl-gcc", "-O2 -fno-pie", "-static -no-pie", "-O2 -fno-pie", "musl static"),
+}
+CXX = {"gcc": "g++", "clang": "clang++-22"}
+CC = {"clang": "clang-22"}
+
+
+def split_file(path):
+    parts, name = {}, None
+    for line in open(path):
+        m = re.match(r"(?://|##)--- (\S+)$", line)
+        if m:
+            name = m[1]
+            parts[name] = ""
+        elif name:
+            parts[name] += line
+    return parts
+
+
+class Failed(Exception):
+    pass
+
+
+class Run:
+    def __init__(self, directory, environment):
+        self.directory, self.environment, self.log = directory, environment, []
+
+    def __call__(self, command, fails=False, stdin=None):
+        self.log.append("$ " + command)
+        p = subprocess.run(command, shell=True, cwd=self.directory, timeout=120,
+                           env=self.environment, capture_output=True, text=True,
+                           stdin=subprocess.DEVNULL)
+        self.log.append((p.stdout + p.stderr).rstrip())
+        if (p.returncode != 0) != fails:
+            raise Failed(f"exit status {p.returncode}")
+        return p.stdout
+
+
+def expect(what, got, wanted):
+    if got.strip() != wanted.strip():
+        raise Failed(f"{what} prints:\n{got}\nexpected:\n{wanted}")
+
+
+class MatrixFormat(lit.formats.TestFormat):
+    def getTestsInDirectory(self, suite, path_in_suite, lit_config, local_config):
+        source = suite.getSourcePath(path_in_suite)
+        features = os.path.join(source, "features")
+        if not os.path.isdir(features):
+            return
+        for kind in KINDS:
+            for name in sorted(os.listdir(features)):
+                feature = name.split(".")[0]
+                test = lit.Test.Test(
+                    suite, path_in_suite + (f"{kind} x {feature}",), local_config
+                )
+                test.kind, test.feature = kind, os.path.join(features, name)
+                yield test
+
+    def execute(self, test, lit_config):
+        cc, cflags, ldflags, pflags, properties = KINDS[test.kind]
+        properties = set(properties.split())
+        available = test.config.available_features
+        for needed in ("clang", "musl", "mold", "gold"):
+            if needed in properties and needed not in available:
+                return lit.Test.UNSUPPORTED, f"no {needed}"
+        parts = split_file(test.feature)
+        options = parts.get("options", "")
+        skip = dict(re.findall(r"^not on (\S+): (.*)$", options, re.M))
+        for p in properties | {test.kind}:
+            if p in skip:
+                return lit.Test.UNSUPPORTED, skip[p]
+        if "cpp" in "".join(parts) and cc == "musl-gcc":
+            return lit.Test.UNSUPPORTED, "no C++ library for musl"
+        name = os.path.basename(test.feature).split(".")[0]
+        directory = os.path.join(test.config.test_exec_root, "matrix", test.kind, name)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.makedirs(directory)
+        for part, text in parts.items():
+            if "." in part:
+                open(os.path.join(directory, part), "w").write(text)
+        run = Run(directory, test.config.environment)
+        try:
+            self.check(run, test.kind, parts, options, properties, cc, cflags,
+                       ldflags, pflags)
+        except (Failed, subprocess.TimeoutExpired) as e:
+            return lit.Test.FAIL, "\n".join(run.log + [str(e)])
+        shutil.rmtree(directory, ignore_errors=True)
+        return lit.Test.PASS, ""
+
+    def check(self, run, kind, parts, options, properties, cc, cflags, ldflags,
+              pflags):
+        cxx = "app.cpp" in parts
+        def compiler(base, is_cxx):
+            return CXX.get(base, base) if is_cxx else CC.get(base, base)
+        option = lambda key: " ".join(re.findall(rf"^{key}: (.*)$", options, re.M))
+        # Interprocedural register allocation is a feature of its own below.
+        cflags += " -fno-inline -w " + option("cflags")
+        if cc in ("gcc", "musl-gcc") and "ipa-ra" not in cflags:
+            cflags += " -fno-ipa-ra"
+        ldflags += " " + option("ldflags")
+        shared = "shared" in properties
+        app = "app.cpp" if cxx else "app.c"
+        rename = "-Dmain=app_main" if shared else ""
+        run(f"{compiler(cc, cxx)} {cflags} {rename} -c {app} -o app.o")
+        output = "libapp.so" if shared else "app"
+        run(f"{compiler(cc, cxx)} app.o {ldflags} -o {output}")
+        if shared:
+            declaration = "int app_main(int, char **);"
+            suffix = "cpp" if cxx else "c"
+            open(os.path.join(run.directory, "driver." + suffix), "w").write(
+                declaration +
+                "int main(int c, char **v) { return app_main(c, v); }\n")
+            run(f"{compiler(cc, cxx)} driver.{suffix} ./libapp.so -o driver "
+                "-Wl,-rpath,'$ORIGIN' " + (LLD if cc == "clang" else ""))
+        start = "./driver" if shared else f"./{output}"
+        expect("the program", run(start), parts["before"])
+
+        base = "clang" if "clang-patch" in properties else cc
+        patch = "patch.cpp" if "patch.cpp" in parts else "patch.c"
+        run(f"{compiler(base, patch.endswith('cpp'))} {pflags} -w "
+            f"{option('patchflags')} -c {patch} -o patch.o")
+        extra = option("relink")
+        if "debuglink" in properties:
+            run(f"objcopy --only-keep-debug {output} app.debug && "
+                f"strip --add-gnu-debuglink=app.debug {output} 2>/dev/null || "
+                f"(strip {output} && objcopy --add-gnu-debuglink=app.debug {output})")
+        if "debugfile" in properties:
+            run(f"objcopy --only-keep-debug {output} app.debug && strip {output}")
+            extra += " --debug-file app.debug"
+        run(f"cp {output} original && relink {output} patch.o -o fixed {extra}")
+        run(f"cmp {output} original")
+        # A library takes the original's place; a program runs by its own name.
+        def install(file):
+            if shared:
+                run(f"cp {file} libapp.so")
+            return "./driver" if shared else f"./{file}"
+        expect("the patched program", run(install("fixed")), parts["after"])
+        run("strip -o fixed.strip fixed")
+        expect("the patched and stripped program", run(install("fixed.strip")),
+               parts["after"])
+        run("llvm-strip -o fixed.lstrip fixed")
+        expect("the patched and llvm-stripped program",
+               run(install("fixed.lstrip")), parts["after"])
