@@ -335,11 +335,12 @@ Error Image::readDynamicSymbols() {
     return e;
   if (Error e = readRelas(d.jmprel, d.pltrelsz, "DT_JMPREL", jmprel))
     return e;
-  // Without a dynamic section (static, non-PIE) only the section header names
-  // the IRELATIVE table.
+  // Without a dynamic section (static, non-PIE) only section headers name the
+  // IRELATIVE table: .rela.plt from GNU ld, .rela.dyn from lld and mold.
   if (!d.address)
-    if (const Section *s = section(".rela.plt"); s && s->isAlloc())
-      return readRelas(s->address, s->size, ".rela.plt", jmprel);
+    for (const Section &s : sections)
+      if (s.type == SHT_RELA && s.isAlloc())
+        return readRelas(s.address, s.size, "the IRELATIVE table", jmprel);
   return Error::success();
 }
 

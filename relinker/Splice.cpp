@@ -245,6 +245,8 @@ Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
     return e;
   if (Error e = writeDynamicSection(c, out))
     return e;
+  if (Error e = writeProgramHeaders(c, out))
+    return e;
   // Beyond this point the loaded part is complete.
   if (Error e = mergeSymbolTable(c, out))
     return e;

@@ -54,6 +54,8 @@ struct Output {
   bool dynamicChanged = false;
   uint64_t dynamicAddress = 0; ///< where it will be, if it moves
 
+  uint64_t tableOffset = 0; ///< of the program headers
+  bool mergeNotes = false;  ///< two PT_NOTEs become one, to save an entry
   uint64_t rxStart = 0;   ///< address of the RX segment
   uint64_t rxOffset = 0;  ///< its offset in the tail
   uint64_t rxFileSize = 0; ///< set when the RX segment is complete
@@ -116,6 +118,7 @@ llvm::Error mergeDynamicTables(const SpliceContext &c, Output &out);
 llvm::Error mergeUnwindTable(const SpliceContext &c, Output &out);
 llvm::Error makeRoomForSegments(const SpliceContext &c, Output &out);
 llvm::Error writeDynamicSection(const SpliceContext &c, Output &out);
+llvm::Error writeProgramHeaders(const SpliceContext &c, Output &out);
 llvm::Error mergeSymbolTable(const SpliceContext &c, Output &out);
 llvm::Error writeHeaders(const SpliceContext &c, Output &out);
 

@@ -104,12 +104,117 @@ findMovables(const Image &image, ArrayRef<OutputSection> sections, uint64_t from
   return out;
 }
 
-/// The PT_LOAD that maps the table, and all of its grown length.
-bool isMappedTogether(const Image &image, uint64_t from, uint64_t to) {
-  return any_of(image.segments, [&](const Phdr &p) {
-    return p.p_type == PT_LOAD && p.p_offset <= from &&
-           p.p_offset + p.p_filesz >= to;
+/// Makes the PT_LOAD that maps the table reach \p end: it does already, or it
+/// ends in a gap before the next segment.
+bool mapUpTo(const Image &image, Output &out, uint64_t end) {
+  for (size_t i = 0; i < out.segments.size(); ++i) {
+    Phdr &p = out.segments[i];
+    uint64_t table = image.header.e_phoff;
+    if (p.p_type != PT_LOAD || p.p_offset > table ||
+        table - p.p_offset >= p.p_filesz)
+      continue;
+    if (p.p_offset + p.p_filesz >= end)
+      return true;
+    uint64_t limit = UINT64_MAX, memoryLimit = UINT64_MAX;
+    for (const Phdr &o : image.segments)
+      if (o.p_type == PT_LOAD && o.p_vaddr > p.p_vaddr) {
+        memoryLimit = std::min<uint64_t>(memoryLimit,
+                                         alignDown(uint64_t(o.p_vaddr), pageSize));
+        limit = std::min<uint64_t>(limit, o.p_offset);
+      }
+    if (p.p_memsz != p.p_filesz || end > limit ||
+        p.p_vaddr + (end - p.p_offset) > memoryLimit)
+      return false;
+    p = makeSegment(PT_LOAD, p.p_flags, p.p_vaddr, p.p_offset, end - p.p_offset,
+                    end - p.p_offset, p.p_align);
+    return true;
+  }
+  return false;
+}
+
+/// Two PT_NOTEs that both move can become one: a property note is a multiple
+/// of 8 long, so what follows parses with either alignment.
+bool canMergeNotes(const Output &out, ArrayRef<Movable> moved) {
+  std::vector<const Phdr *> notes;
+  for (const Phdr &p : out.segments)
+    if (p.p_type == PT_NOTE && any_of(moved, [&](const Movable &m) {
+          return p.p_offset == m.offset;
+        }))
+      notes.push_back(&p);
+  if (notes.size() != 2)
+    return false;
+  const Phdr *first = notes[0]->p_offset < notes[1]->p_offset ? notes[0]
+                                                              : notes[1];
+  return first->p_filesz % 8 == 0;
+}
+
+/// What has to move so that the table gets \p more entries where it is, after
+/// the cheaper ways: entries that nothing needs. \p out.segments loses those.
+std::optional<std::vector<Movable>> growInPlace(const Image &image, Output &out,
+                                                unsigned more) {
+  uint64_t tableAt = image.header.e_phoff;
+  uint64_t had = tableAt + image.segments.size() * sizeof(Phdr);
+  auto attempt =
+      [&](uint64_t entries) -> std::optional<std::vector<Movable>> {
+    uint64_t end = tableAt + entries * sizeof(Phdr);
+    if (end <= had)
+      return std::vector<Movable>();
+    auto movables = findMovables(image, out.sections, had, end);
+    if (!movables || !mapUpTo(image, out, end))
+      return std::nullopt;
+    return movables;
+  };
+  uint64_t wanted = image.segments.size() + more;
+  if (auto plain = attempt(wanted))
+    return plain;
+  // A static executable's PT_PHDR tells nobody anything: there is no load bias
+  // to compute from it.
+  if (image.kind == ImageKind::StaticExecutable &&
+      any_of(out.segments, [](auto &p) { return p.p_type == PT_PHDR; })) {
+    --wanted;
+    if (auto plain = attempt(wanted)) {
+      erase_if(out.segments, [](auto &p) { return p.p_type == PT_PHDR; });
+      return plain;
+    }
+  }
+  // With one entry less, if both note segments move and are merged.
+  auto fewer = attempt(wanted - 1);
+  if (!fewer)
+    return std::nullopt;
+  for (const Phdr &p : image.segments)
+    if (p.p_type == PT_NOTE && none_of(*fewer, [&](const Movable &m) {
+          return m.offset == p.p_offset;
+        }))
+      fewer->push_back({p.p_offset, p.p_vaddr, p.p_filesz, 8});
+  llvm::sort(*fewer, [](const Movable &a, const Movable &b) {
+    return a.offset < b.offset;
   });
+  if (!canMergeNotes(out, *fewer))
+    return std::nullopt;
+  out.mergeNotes = true;
+  if (wanted != image.segments.size() + more)
+    erase_if(out.segments, [](auto &p) { return p.p_type == PT_PHDR; });
+  return fewer;
+}
+
+/// After both have moved, one behind the other.
+void mergeNotes(Output &out) {
+  if (!out.mergeNotes)
+    return;
+  auto first = find_if(out.segments,
+                       [](const Phdr &p) { return p.p_type == PT_NOTE; });
+  auto second = std::find_if(first + 1, out.segments.end(), [](const Phdr &p) {
+    return p.p_type == PT_NOTE;
+  });
+  if (second == out.segments.end())
+    return;
+  uint64_t start = std::min<uint64_t>(first->p_vaddr, second->p_vaddr);
+  uint64_t offset = std::min<uint64_t>(first->p_offset, second->p_offset);
+  uint64_t end = std::max<uint64_t>(first->p_vaddr + first->p_memsz,
+                                    second->p_vaddr + second->p_memsz);
+  *first = makeSegment(PT_NOTE, first->p_flags, start, offset, end - start,
+                       end - start, 4);
+  out.segments.erase(second);
 }
 
 void moveAway(const Image &image, const Movable &m, Output &out) {
@@ -157,8 +262,21 @@ void addLoads(const SpliceContext &c, Output &out) {
   out.segments.insert(last.base(), loads.begin(), loads.end());
 }
 
-Error writeTable(const SpliceContext &c, Output &out, uint64_t offset,
-                 uint64_t address) {
+/// The table's address: where the app's is mapped, or in the new segment.
+uint64_t tableAddress(const Output &out) {
+  for (const Phdr &p : out.segments)
+    if (p.p_type == PT_LOAD && p.p_offset <= out.tableOffset &&
+        out.tableOffset - p.p_offset < p.p_filesz)
+      return p.p_vaddr + (out.tableOffset - p.p_offset);
+  return 0;
+}
+
+} // namespace
+
+Error writeProgramHeaders(const SpliceContext &c, Output &out) {
+  if (!out.hasTail())
+    return Error::success();
+  uint64_t offset = out.tableOffset, address = tableAddress(out);
   uint64_t size = out.segments.size() * sizeof(Phdr);
   for (Phdr &p : out.segments)
     if (p.p_type == PT_PHDR)
@@ -172,15 +290,19 @@ Error writeTable(const SpliceContext &c, Output &out, uint64_t offset,
               out.tail.begin() + (offset - out.tailOffset));
   if (out.segments.size() >= PN_XNUM)
     return makeError(c.image.path + ": has too many program headers");
+  if (offset != c.image.header.e_phoff) {
+    ELFT::Off at;
+    at = offset;
+    out.edit(offsetof(Ehdr, e_phoff),
+             {reinterpret_cast<const uint8_t *>(&at), sizeof(at)},
+             "ELF header (program header table)");
+  }
   return Error::success();
 }
 
-} // namespace
-
 bool canGrowProgramHeaders(const Image &image, unsigned more) {
-  uint64_t from = image.header.e_phoff + image.segments.size() * sizeof(Phdr);
-  uint64_t to = from + more * sizeof(Phdr);
-  std::vector<OutputSection> sections;
+  Output trial;
+  trial.segments = image.segments;
   for (const Section &s : image.sections) {
     OutputSection o;
     o.name = s.name.str();
@@ -191,62 +313,38 @@ bool canGrowProgramHeaders(const Image &image, unsigned more) {
     o.header.sh_offset = s.offset;
     o.header.sh_size = s.size;
     o.header.sh_addralign = s.align;
-    sections.push_back(o);
+    trial.sections.push_back(o);
   }
-  return isMappedTogether(image, image.header.e_phoff, to) &&
-         findMovables(image, sections, from, to).has_value();
+  return growInPlace(image, trial, more).has_value();
 }
 
 Error makeRoomForSegments(const SpliceContext &c, Output &out) {
   const Image &image = c.image;
   bool needsRw = c.patch.hasWritable();
   bool needsRx = out.tail.size() > out.rxOffset;
+  out.tableOffset = image.header.e_phoff;
   if (!needsRw && !needsRx) {
-    out.tail.clear();
-    // Merged tables would have made an RX segment; only edits are left.
+    out.tail.clear(); // everything was patched in place
     return Error::success();
   }
+  unsigned added = out.segments.size() - image.segments.size();
   erase_if(out.segments, [](const Phdr &p) { return p.p_type == PT_NULL; });
-  uint64_t tableAt = image.header.e_phoff;
-  uint64_t had = image.segments.size() * sizeof(Phdr);
-  auto wanted = [&](bool rx) {
-    return (out.segments.size() + needsRw + rx) * sizeof(Phdr);
-  };
-  uint64_t address = 0;
-  for (const Phdr &p : image.segments)
-    if (p.p_type == PT_LOAD && p.p_offset <= tableAt &&
-        tableAt < p.p_offset + p.p_filesz)
-      address = p.p_vaddr + (tableAt - p.p_offset);
-
-  uint64_t newTable = 0;
-  if (wanted(needsRx) > had) {
-    uint64_t end = tableAt + wanted(true);
-    auto movables = isMappedTogether(image, tableAt, end)
-                        ? findMovables(image, out.sections, tableAt + had, end)
-                        : std::nullopt;
-    if (movables) {
-      for (const Movable &m : *movables)
-        moveAway(image, m, out);
-    } else {
-      std::vector<uint8_t> room(wanted(true));
-      Output::Place place = out.allocate(room, 8);
-      newTable = out.tailOffset + place.tailAt;
-      address = place.address;
-      out.notes.push_back("the program header table was moved to the end of the "
-                          "file: GNU strip can't process the output");
-    }
+  // What makes way for the table goes into the RX segment.
+  if (auto movables = growInPlace(image, out, needsRw + 1 + added)) {
+    for (const Movable &m : *movables)
+      moveAway(image, m, out);
+    mergeNotes(out);
+  } else {
+    std::vector<uint8_t> room((out.segments.size() + needsRw + 1) *
+                              sizeof(Phdr));
+    Output::Place place = out.allocate(room, 8);
+    out.tableOffset = out.tailOffset + place.tailAt;
+    out.notes.push_back("the program header table was moved to the end of the "
+                        "file: GNU strip can't process the output");
   }
   out.rxFileSize = out.tail.size() - out.rxOffset;
   addLoads(c, out);
-  if (newTable) {
-    Ehdr header = image.header;
-    header.e_phoff = newTable;
-    out.edit(offsetof(Ehdr, e_phoff),
-             {reinterpret_cast<const uint8_t *>(&header.e_phoff), 8},
-             "ELF header (program header table)");
-    tableAt = newTable;
-  }
-  return writeTable(c, out, tableAt, address);
+  return Error::success();
 }
 
 } // namespace relink
