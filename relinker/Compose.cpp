@@ -7,6 +7,7 @@
 
 #include "Compose.h"
 #include "Error.h"
+#include "Preserve.h"
 #include "StubLibrary.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
@@ -59,11 +60,12 @@ public:
   Composer(const Config &config, const Image &image, const ImportTable &imports,
            const UnwindTable &unwind, const Target &target, Plan &plan)
       : config(config), image(image), imports(imports), unwind(unwind),
-        target(target), plan(plan) {}
+        target(target), plan(plan), clobbers(image, unwind, target) {}
   Expected<LinkInputs> run();
 
 private:
   void layOutTls();
+  Error chooseRegisters(Replacement &r);
   bool canPatchInPlace(const Replacement &r) const;
   const ObjectRelocation *frameOf(const Replacement &r, FdeView &out,
                                   std::vector<uint8_t> &bytes) const;
@@ -97,6 +99,7 @@ private:
   const UnwindTable &unwind;
   const Target &target;
   Plan &plan;
+  ClobberAnalysis clobbers;
   LinkInputs inputs;
   DenseMap<const LinkTarget *, bool> used;
   std::map<std::string, LinkTarget *> places;
@@ -140,6 +143,32 @@ void Composer::layOutTls() {
 // In place
 //===----------------------------------------------------------------------===//
 
+/// What the new body changes and the old one did not: its callers may count on
+/// it, unless they could not see the old body because it may be preempted.
+Error Composer::chooseRegisters(Replacement &r) {
+  bool preemptible = image.kind == ImageKind::Shared && r.app->dynamic &&
+                     r.app->visibility == STV_DEFAULT;
+  if (!config.keepRegisters || preemptible || r.body->type == STT_GNU_IFUNC)
+    return Error::success();
+  RegisterSet fresh = clobbers.mayClobber(*r.body);
+  fresh &= ~clobbers.clobberedBy(r.address, r.size);
+  if (!fresh)
+    return Error::success();
+  ArrayRef<uint8_t> code =
+      ArrayRef(r.body->section->data).drop_front(r.body->value);
+  if (target.readsStackArguments(code.take_front(r.body->size)))
+    return makeError(
+        image.path + ": " + r.body->name + " at " + hex(r.address) +
+        " takes arguments on the stack, and its callers may rely on registers "
+        "that the old body left alone and the new one changes\n>>> they are: " +
+        target.describe(fresh) +
+        "\n>>> remedy: compile the patch with -fcall-saved-REG for each, or "
+        "--no-keep-registers if the program was built with -fno-ipa-ra or by "
+        "clang");
+  r.preserved = fresh;
+  return Error::success();
+}
+
 /// Frame records are padded with nops (0) to their alignment.
 static bool equalPadded(ArrayRef<uint8_t> a, ArrayRef<uint8_t> b) {
   while (!a.empty() && a.back() == 0)
@@ -153,7 +182,7 @@ static bool equalPadded(ArrayRef<uint8_t> a, ArrayRef<uint8_t> b) {
 /// information still right for it.
 bool Composer::canPatchInPlace(const Replacement &r) const {
   const ObjectSection &s = *r.body->section;
-  if (config.inPlace == InPlacePolicy::Never || !r.size ||
+  if (config.inPlace == InPlacePolicy::Never || !r.size || r.preserved ||
       r.body->type == STT_GNU_IFUNC || r.body->value != 0 ||
       s.size != r.body->size || s.size > r.size || s.align > 64 ||
       r.address % s.align)
@@ -358,6 +387,12 @@ void Composer::copySections(const Object &from, Object &to) {
     body.section = s;
     body.value = r.body->value;
     body.size = r.body->size;
+    ObjectSymbol &entry = to.addSymbol(r.entryName);
+    entry.kind = ObjectSymbol::Kind::Defined;
+    entry.type = STT_FUNC;
+    entry.visibility = STV_HIDDEN;
+    entry.section = s;
+    entry.value = r.body->value;
     // For the new symbol table: the function under its own name.
     ObjectSymbol &named = to.addSymbol(r.body->name);
     named.kind = ObjectSymbol::Kind::Defined;
@@ -368,14 +403,17 @@ void Composer::copySections(const Object &from, Object &to) {
     named.size = r.body->size;
     if (r.body->type == STT_GNU_IFUNC && r.app->type != STT_GNU_IFUNC) {
       // The entry jumps to code, so the indirect function needs a way in.
-      ObjectSection &entry = to.addSection(".text.relink.ifunc", SHT_PROGBITS,
-                                           SHF_ALLOC | SHF_EXECINSTR | retain);
-      entry.data = {0xe9, 0, 0, 0, 0};
-      entry.size = 5;
-      entry.relocations.push_back({1, R_X86_64_PLT32, &named, -4});
-      body.section = &entry;
-      body.value = 0;
-      body.size = 5;
+      ObjectSection &jump = to.addSection(".text.relink.ifunc", SHT_PROGBITS,
+                                          SHF_ALLOC | SHF_EXECINSTR | retain);
+      jump.data = {0xe9, 0, 0, 0, 0};
+      jump.size = 5;
+      jump.relocations.push_back({1, R_X86_64_PLT32, &named, -4});
+      entry.section = &jump;
+      entry.value = 0;
+    } else if (r.preserved) {
+      entry.section =
+          &addPreservingEntry(to, named, r.preserved, target, r.entryName);
+      entry.value = 0;
     }
   }
 }
@@ -656,6 +694,8 @@ Expected<LinkInputs> Composer::run() {
           known = &s;
       }
   for (Replacement &r : plan.replacements) {
+    if (Error e = chooseRegisters(r))
+      return e;
     r.inPlace = canPatchInPlace(r);
     replacementOf[r.body] = &r;
   }

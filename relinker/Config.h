@@ -51,7 +51,7 @@ struct Config {
   std::string sysroot;
 
   InPlacePolicy inPlace = InPlacePolicy::Auto;
-  bool mergeDebug = true;      ///< carry the patch's DWARF into the output
+  bool keepRegisters = true;   ///< save what -fipa-ra callers may rely on
   bool dropPrivileges = false; ///< allow losing setuid, capabilities, owner
   bool dropProperties = false; ///< allow a patch without the IBT or SHSTK the app has
   bool dryRun = false;

@@ -54,7 +54,9 @@ struct Replacement {
   ObjectSymbol *body = nullptr;
   const AppSymbol *app = nullptr;
   uint64_t address = 0, size = 0; ///< of the old body
-  std::string linkName;           ///< names the new body in the link
+  std::string linkName;  ///< names the new body in the link
+  std::string entryName; ///< names what the old entry jumps to
+  uint32_t preserved = 0; ///< registers its entry saves (Target's RegisterSet)
   bool inPlace = false;
 };
 

@@ -54,9 +54,12 @@ static void printList(raw_ostream &os, StringRef what,
 
 void printSummary(const Report &r, bool verbose, raw_ostream &os) {
   for (const ReplacedFunction &f : r.replaced)
-    os << formatv("  replaced {0}: {1:x} ({2} bytes) -> {3:x} ({4} bytes), {5}\n",
+    os << formatv("  replaced {0}: {1:x} ({2} bytes) -> {3:x} ({4} bytes), {5}{6}\n",
                   demangle(f.name), f.oldAddress, f.oldSize, f.newAddress,
-                  f.newSize, toString(f.method));
+                  f.newSize, toString(f.method),
+                  f.preserved.empty() ? ""
+                  : verbose ? ", keeps " + f.preserved
+                            : ", keeps registers");
   if (verbose)
     for (const auto &[name, address] : r.bound)
       os << formatv("  bound    {0}: {1:x}\n", demangle(name), address);
@@ -89,7 +92,8 @@ json::Value toJson(const Report &r) {
                                     {"oldSize", f.oldSize},
                                     {"newAddress", f.newAddress},
                                     {"newSize", f.newSize},
-                                    {"method", toString(f.method)}});
+                                    {"method", toString(f.method)},
+                                    {"keeps", f.preserved}});
   for (const auto &[name, address] : r.bound)
     bound.push_back(json::Object{{"name", name}, {"address", address}});
   for (const auto &[offset, edit] : r.edits)

@@ -329,6 +329,7 @@ Error Chooser::addReplacement(Object &object, ObjectSymbol &s,
   r.address = app.address;
   r.size = app.size;
   r.linkName = ("relink.body." + Twine(plan.replacements.size())).str();
+  r.entryName = ("relink.entry." + Twine(plan.replacements.size())).str();
   plan.replacements.push_back(r);
   return Error::success();
 }

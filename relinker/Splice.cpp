@@ -161,7 +161,8 @@ Error redirectEntries(const SpliceContext &c, Output &out) {
   const Image &image = c.image;
   for (const Replacement &r : c.plan.replacements) {
     const PatchSymbol *body = c.patch.symbol(r.linkName);
-    if (!body || !body->section)
+    const PatchSymbol *entry = c.patch.symbol(r.entryName);
+    if (!body || !body->section || !entry)
       return makeError(image.path + ": the new body of " + r.body->name +
                        " is missing from the link");
     ReplacedFunction done;
@@ -170,13 +171,14 @@ Error redirectEntries(const SpliceContext &c, Output &out) {
     done.oldSize = r.size;
     done.newAddress = body->value;
     done.newSize = r.body->size;
+    if (r.preserved)
+      done.preserved = c.target.describe(r.preserved);
     auto offset = image.fileOffset(r.address);
     if (!offset)
       return makeError(image.path + ": " + r.body->name + " at " +
                        hex(r.address) + " has no bytes in the file");
     if (r.inPlace) {
-      std::vector<uint8_t> bytes(body->section->data.begin(),
-                                 body->section->data.end());
+      std::vector<uint8_t> bytes(body->section->data);
       bytes.resize(r.size, c.target.trapByte());
       done.newAddress = r.address;
       done.method = RedirectMethod::InPlace;
@@ -190,7 +192,7 @@ Error redirectEntries(const SpliceContext &c, Output &out) {
     uint64_t padding = paddingBehind(c, r.address + r.size);
     auto redirect = c.target.planRedirect(
         r.address, code, image.bytes().slice(*offset - lead, lead), padding,
-        body->value);
+        entry->value);
     if (!redirect)
       return makeError(image.path + ": " + r.body->name + " at " +
                        hex(r.address) + " can't be redirected: " +

@@ -40,6 +40,7 @@ struct ReplacedFunction {
   std::string name;
   uint64_t oldAddress = 0, oldSize = 0, newAddress = 0, newSize = 0;
   RedirectMethod method = RedirectMethod::NearJump;
+  std::string preserved; ///< registers its entry saves for the callers
 };
 
 /// The output as it takes shape. Offsets in the tail count from `tailOffset`.

@@ -20,10 +20,14 @@
 #include "llvm/Support/Error.h"
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace relink {
 
-/// One decoded instruction, as far as references go.
+/// A set of caller-saved registers; what each bit means is the target's.
+using RegisterSet = uint32_t;
+
+/// One decoded instruction, as far as references and registers go.
 struct Instruction {
   uint64_t address = 0;
   unsigned size = 0; ///< bytes
@@ -36,6 +40,7 @@ struct Instruction {
   std::optional<uint64_t> memoryTarget; ///< PC-relative memory operand
   unsigned fieldOffset = 0; ///< of the PC-relative field, from the start
   unsigned fieldSize = 0;   ///< 1 or 4; 0 when there is no such field
+  RegisterSet clobbered = 0; ///< caller-saved registers it writes
 };
 
 /// How the entry of a replaced function is made to reach its new body.
@@ -49,6 +54,13 @@ struct Redirect {
   /// Ascending, disjoint: address and new bytes.
   llvm::SmallVector<std::pair<uint64_t, llvm::SmallVector<uint8_t, 8>>, 2>
       writes;
+};
+
+/// Code that calls a function with some registers kept.
+struct PreservingEntry {
+  std::vector<uint8_t> code;
+  uint64_t callField = 0; ///< offset of the call's 32-bit PC-relative field
+  std::vector<uint8_t> frameInstructions; ///< DW_CFA_*
 };
 
 class Target {
@@ -77,6 +89,14 @@ public:
   /// and the entry's size; nothing when it is no PLT entry.
   virtual std::optional<std::pair<uint64_t, unsigned>>
   decodePltEntry(llvm::ArrayRef<uint8_t> bytes, uint64_t address) const = 0;
+
+  /// All registers a function may change (psABI).
+  virtual RegisterSet callerSaved() const = 0;
+  virtual PreservingEntry makePreservingEntry(RegisterSet saved) const = 0;
+  /// Names of \p registers, for messages.
+  virtual std::string describe(RegisterSet registers) const = 0;
+  /// Whether the function \p body reads arguments its caller put on the stack.
+  virtual bool readsStackArguments(llvm::ArrayRef<uint8_t> body) const = 0;
 
   /// Bytes for space that must never run.
   virtual uint8_t trapByte() const = 0;

@@ -7,6 +7,7 @@
 
 #include "Error.h"
 #include "Target.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/MC/MCAsmInfo.h"
 #include "llvm/MC/MCContext.h"
@@ -60,12 +61,26 @@ public:
   uint64_t paddingLength(ArrayRef<uint8_t> bytes) const override;
   std::optional<std::pair<uint64_t, unsigned>>
   decodePltEntry(ArrayRef<uint8_t> bytes, uint64_t address) const override;
+  RegisterSet callerSaved() const override {
+    return (RegisterSet(1) << scratch.size()) - 1;
+  }
+  PreservingEntry makePreservingEntry(RegisterSet saved) const override;
+  std::string describe(RegisterSet registers) const override;
+  bool readsStackArguments(ArrayRef<uint8_t> body) const override;
   uint8_t trapByte() const override { return 0xcc; }
 
 private:
+  void findScratchRegisters();
   Error checkNoJumpInto(uint64_t entry, ArrayRef<uint8_t> body, uint64_t from,
                         uint64_t to) const;
 
+  RegisterSet writtenBy(const MCInst &inst, const MCInstrDesc &desc) const;
+
+  /// psABI figure 3.4: 9 general registers, then xmm0 to xmm15.
+  std::vector<MCRegister> scratch;
+  /// Bit of each register's widest caller-saved part, or -1.
+  std::vector<int8_t> scratchBit;
+  MCRegister stackPointer, framePointer;
   std::unique_ptr<MCRegisterInfo> registers;
   std::unique_ptr<MCAsmInfo> asmInfo;
   std::unique_ptr<MCInstrInfo> instructions;
@@ -93,7 +108,185 @@ Error X86_64::init() {
                                         subtarget.get());
   disassembler.reset(t->createMCDisassembler(*subtarget, *context));
   analysis.reset(t->createMCInstrAnalysis(instructions.get()));
+  findScratchRegisters();
   return Error::success();
+}
+
+constexpr const char *scratchNames[] = {
+    "RAX",   "RCX",   "RDX",   "RSI",   "RDI",   "R8",    "R9",
+    "R10",   "R11",   "XMM0",  "XMM1",  "XMM2",  "XMM3",  "XMM4",
+    "XMM5",  "XMM6",  "XMM7",  "XMM8",  "XMM9",  "XMM10", "XMM11",
+    "XMM12", "XMM13", "XMM14", "XMM15"};
+constexpr unsigned generalCount = 9;
+/// Hardware numbers of the general ones.
+constexpr uint8_t generalNumbers[generalCount] = {0, 1, 2, 6, 7, 8, 9, 10, 11};
+
+void X86_64::findScratchRegisters() {
+  for (const char *name : scratchNames)
+    for (unsigned r = 1; r < registers->getNumRegs(); ++r)
+      if (StringRef(registers->getName(r)) == name)
+        scratch.push_back(r);
+  for (unsigned r = 1; r < registers->getNumRegs(); ++r) {
+    StringRef name = registers->getName(r);
+    if (name == "RSP")
+      stackPointer = r;
+    else if (name == "RBP")
+      framePointer = r;
+  }
+  scratchBit.assign(registers->getNumRegs(), -1);
+  for (unsigned r = 1; r < registers->getNumRegs(); ++r)
+    for (unsigned bit = 0; bit < scratch.size(); ++bit)
+      if (registers->regsOverlap(r, scratch[bit]))
+        scratchBit[r] = bit;
+}
+
+RegisterSet X86_64::writtenBy(const MCInst &inst,
+                              const MCInstrDesc &desc) const {
+  RegisterSet out = 0;
+  auto note = [&](MCRegister r) {
+    if (r && r.id() < scratchBit.size() && scratchBit[r.id()] >= 0)
+      out |= RegisterSet(1) << scratchBit[r.id()];
+  };
+  for (unsigned i = 0; i < desc.getNumDefs() && i < inst.getNumOperands(); ++i)
+    if (inst.getOperand(i).isReg())
+      note(inst.getOperand(i).getReg());
+  for (MCPhysReg r : desc.implicit_defs())
+    note(r);
+  return out;
+}
+
+std::string X86_64::describe(RegisterSet set) const {
+  std::string out;
+  for (unsigned bit = 0; bit < scratch.size(); ++bit)
+    if (set >> bit & 1)
+      out += (out.empty() ? "%" : " %") + StringRef(scratchNames[bit]).lower();
+  return out;
+}
+
+PreservingEntry X86_64::makePreservingEntry(RegisterSet saved) const {
+  PreservingEntry e;
+  std::vector<uint8_t> &c = e.code;
+  uint64_t last = 0, depth = 8; // the return address
+  auto frameChanged = [&](uint64_t now) {
+    depth = now;
+    // DW_CFA_advance_loc2, then DW_CFA_def_cfa_offset.
+    uint64_t step = c.size() - last;
+    e.frameInstructions.insert(
+        e.frameInstructions.end(),
+        {0x03, uint8_t(step), uint8_t(step >> 8), 0x0e});
+    for (uint64_t v = depth;; v >>= 7) {
+      e.frameInstructions.push_back(uint8_t(v & 0x7f) | (v > 0x7f ? 0x80 : 0));
+      if (v <= 0x7f)
+        break;
+    }
+    last = c.size();
+  };
+  auto push = [&](uint8_t opcode, unsigned number) {
+    if (number >= 8)
+      c.push_back(0x41);
+    c.push_back(opcode + (number & 7));
+  };
+  auto immediate = [&](std::initializer_list<uint8_t> opcode, uint32_t value) {
+    c.insert(c.end(), opcode);
+    c.resize(c.size() + 4);
+    write32le(&c[c.size() - 4], value);
+  };
+  std::vector<unsigned> general, vector;
+  for (unsigned bit = 0; bit < scratch.size(); ++bit)
+    if (saved >> bit & 1) {
+      if (bit < generalCount)
+        general.push_back(generalNumbers[bit]);
+      else
+        vector.push_back(bit - generalCount);
+    }
+  for (unsigned number : general) {
+    push(0x50, number);
+    frameChanged(depth + 8);
+  }
+  // The called function expects %rsp + 8 to be a multiple of 16.
+  uint32_t area = vector.size() * 16;
+  if ((depth + area) % 16)
+    area += 8;
+  auto move = [&](uint8_t opcode) {
+    for (size_t i = 0; i < vector.size(); ++i) {
+      if (vector[i] >= 8)
+        c.push_back(0x44);
+      immediate({0x0f, opcode, uint8_t(0x84 | (vector[i] & 7) << 3), 0x24},
+                i * 16);
+    }
+  };
+  if (area) {
+    immediate({0x48, 0x81, 0xec}, area); // sub $area,%rsp
+    frameChanged(depth + area);
+  }
+  move(0x11); // movups %xmm, i*16(%rsp)
+  immediate({0xe8}, 0);
+  e.callField = c.size() - 4;
+  move(0x10);
+  if (area) {
+    immediate({0x48, 0x81, 0xc4}, area); // add $area,%rsp
+    frameChanged(depth - area);
+  }
+  for (unsigned number : reverse(general)) {
+    push(0x58, number);
+    frameChanged(depth - 8);
+  }
+  c.push_back(0xc3);
+  return e;
+}
+
+/// Follows %rsp through straight-line code; an address above the return
+/// address is the caller's.
+bool X86_64::readsStackArguments(ArrayRef<uint8_t> body) const {
+  int64_t depth = 0, frameDepth = INT64_MIN; // %rsp, %rbp below the entry's %rsp
+  DenseMap<uint64_t, int64_t> depthAt;
+  for (uint64_t at = 0; at < body.size();) {
+    if (auto it = depthAt.find(at); it != depthAt.end())
+      depth = it->second;
+    MCInst inst;
+    uint64_t size = 0;
+    if (disassembler->getInstruction(inst, size, body.drop_front(at).take_front(16),
+                                     at, nulls()) != MCDisassembler::Success ||
+        size == 0)
+      return true;
+    const MCInstrDesc &desc = instructions->get(inst.getOpcode());
+    StringRef name = instructions->getName(inst.getOpcode());
+    // Memory operands are base, scale, index, displacement, segment.
+    for (unsigned i = 0; i + 4 < inst.getNumOperands(); ++i) {
+      const MCOperand &base = inst.getOperand(i), &disp = inst.getOperand(i + 3);
+      if (!base.isReg() || !inst.getOperand(i + 1).isImm() || !disp.isImm() ||
+          !inst.getOperand(i + 2).isReg() || !inst.getOperand(i + 4).isReg())
+        continue;
+      if (base.getReg() == stackPointer && disp.getImm() - depth >= 8)
+        return true;
+      if (base.getReg() == framePointer && frameDepth != INT64_MIN &&
+          disp.getImm() - frameDepth >= 8)
+        return true;
+    }
+    uint64_t target;
+    if (desc.isBranch() && analysis->evaluateBranch(inst, at, size, target))
+      depthAt.try_emplace(target, depth);
+    auto amount = [&] {
+      const MCOperand &o = inst.getOperand(inst.getNumOperands() - 1);
+      return o.isImm() ? o.getImm() : 0;
+    };
+    bool onStackPointer = inst.getNumOperands() && inst.getOperand(0).isReg() &&
+                          inst.getOperand(0).getReg() == stackPointer;
+    if (name.starts_with("PUSH64"))
+      depth += 8;
+    else if (name.starts_with("POP64"))
+      depth -= 8;
+    else if (name.starts_with("SUB64") && onStackPointer)
+      depth += amount();
+    else if (name.starts_with("ADD64") && onStackPointer)
+      depth -= amount();
+    else if (name.starts_with("MOV64rr") && inst.getNumOperands() > 1 &&
+             inst.getOperand(0).getReg() == framePointer &&
+             inst.getOperand(1).getReg() == stackPointer)
+      frameDepth = depth;
+    at += size;
+  }
+  return false;
 }
 
 /// In x86 encodings the displacement precedes the immediate, so a PC-relative
@@ -133,6 +326,7 @@ bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
               // xchg %ax,%ax is how 66 90 decodes.
               (size == 2 && bytes[0] == 0x66 && bytes[1] == 0x90);
   ArrayRef<uint8_t> encoding = bytes.take_front(size);
+  out.clobbered = writtenBy(inst, desc);
   uint64_t target;
   if ((desc.isCall() || desc.isBranch()) && !desc.isIndirectBranch() &&
       analysis->evaluateBranch(inst, address, size, target)) {

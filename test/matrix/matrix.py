@@ -154,10 +154,7 @@ class MatrixFormat(lit.formats.TestFormat):
         def compiler(base, is_cxx):
             return CXX.get(base, base) if is_cxx else CC.get(base, base)
         option = lambda key: " ".join(re.findall(rf"^{key}: (.*)$", options, re.M))
-        # Interprocedural register allocation is a feature of its own below.
         cflags += " -fno-inline -w " + option("cflags")
-        if cc in ("gcc", "musl-gcc") and "ipa-ra" not in cflags:
-            cflags += " -fno-ipa-ra"
         ldflags += " " + option("ldflags")
         shared = "shared" in properties
         app = "app.cpp" if cxx else "app.c"

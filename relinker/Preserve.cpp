@@ -1,0 +1,127 @@
+//===- Preserve.cpp - Registers that callers rely on ----------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Preserve.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+
+constexpr unsigned mostDepth = 6;
+
+bool ClobberAnalysis::isPltEntry(uint64_t address) const {
+  const Section *s = image.sectionAt(address);
+  return s && (s->name.starts_with(".plt") || s->name == ".iplt");
+}
+
+RegisterSet ClobberAnalysis::visit(uint64_t address, uint64_t size,
+                                   unsigned depth) {
+  if (auto it = known.find(address); it != known.end())
+    return it->second;
+  known[address] = 0; // a recursive call adds nothing
+  RegisterSet out = 0, all = target.callerSaved();
+  ArrayRef<uint8_t> code = image.bytesAt(address, size);
+  for (uint64_t at = 0; at < code.size() && out != all;) {
+    Instruction i;
+    if (!target.decode(code.drop_front(at), address + at, i))
+      break;
+    out |= i.clobbered;
+    at += i.size;
+    bool leaves = i.branchTarget && *i.branchTarget - address >= size;
+    // A jump through memory at a fixed place is a PLT entry, or a tail call.
+    if (i.isBranch && i.isIndirect && i.memoryTarget)
+      out = all;
+    if (!i.isCall && !leaves)
+      continue;
+    // What a pointer or the PLT leads to follows the ABI, and the compiler knew
+    // no better. A callee whose extent is not known adds nothing.
+    if (i.isCall && (!i.branchTarget || isPltEntry(*i.branchTarget)))
+      out = all;
+    else if (auto fde = unwind.find(image, *i.branchTarget);
+             fde && depth < mostDepth)
+      out |= visit(fde->start, fde->size, depth + 1);
+  }
+  return known[address] = out;
+}
+
+RegisterSet ClobberAnalysis::clobberedBy(uint64_t address, uint64_t size) {
+  return visit(address, size, 0);
+}
+
+RegisterSet ClobberAnalysis::mayClobber(const ObjectSymbol &body) const {
+  RegisterSet out = 0, all = target.callerSaved();
+  ArrayRef<uint8_t> code = ArrayRef(body.section->data).drop_front(body.value);
+  code = code.take_front(body.size ? body.size : code.size());
+  for (uint64_t at = 0; at < code.size();) {
+    Instruction i;
+    if (!target.decode(code.drop_front(at), at, i))
+      return all;
+    out |= i.clobbered;
+    uint64_t place = body.value + at;
+    bool leaves = i.isBranch && (i.isIndirect ||
+                                 any_of(body.section->relocations, [&](auto &r) {
+                                   return r.offset >= place &&
+                                          r.offset < place + i.size;
+                                 }));
+    if (i.isCall || leaves)
+      return all;
+    at += i.size;
+  }
+  return out;
+}
+
+ObjectSection &addPreservingEntry(Object &object, ObjectSymbol &body,
+                                  RegisterSet saved, const Target &target,
+                                  StringRef name) {
+  PreservingEntry entry = target.makePreservingEntry(saved);
+  ObjectSection &s =
+      object.addSection((".text.relink.entry." + name).str(), SHT_PROGBITS,
+                        SHF_ALLOC | SHF_EXECINSTR | SHF_GNU_RETAIN);
+  s.align = 16;
+  s.data = entry.code;
+  s.size = s.data.size();
+  s.relocations.push_back({entry.callField, R_X86_64_PLT32, &body, -4});
+  ObjectSymbol &symbol = object.addSymbol((body.name + ".relink.entry"));
+  symbol.kind = ObjectSymbol::Kind::Defined;
+  symbol.type = STT_FUNC;
+  symbol.binding = STB_LOCAL;
+  symbol.section = &s;
+  symbol.size = s.size;
+
+  ObjectSection &frame =
+      object.addSection(".eh_frame", SHT_X86_64_UNWIND, SHF_ALLOC);
+  frame.align = 8;
+  auto append = [&](ArrayRef<uint8_t> bytes) {
+    frame.data.insert(frame.data.end(), bytes.begin(), bytes.end());
+  };
+  auto close = [&](size_t start) {
+    frame.data.resize(alignTo(frame.data.size(), 8), 0);
+    support::endian::write32le(&frame.data[start],
+                               frame.data.size() - start - 4);
+  };
+  // CIE: version 1, "zR", PC-relative 32-bit pointers; at entry the CFA is
+  // %rsp + 8 and the return address lies right below it.
+  append({0, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1, 0x1b, 0x0c, 7,
+          8, 0x90, 1});
+  close(0);
+  size_t fde = frame.data.size();
+  append({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  support::endian::write32le(&frame.data[fde + 4], fde + 4);
+  support::endian::write32le(&frame.data[fde + 12], s.size);
+  append(entry.frameInstructions);
+  close(fde);
+  frame.size = frame.data.size();
+  frame.relocations.push_back(
+      {fde + 8, R_X86_64_PC32, &object.sectionSymbol(s), 0});
+  return s;
+}
+
+} // namespace relink

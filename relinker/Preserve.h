@@ -1,0 +1,57 @@
+//===- Preserve.h - Registers that callers rely on --------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// gcc's interprocedural register allocation (-fipa-ra, on at -O2) lets callers
+// keep values in caller-saved registers across a call of a function that was
+// seen not to change them. A new body that does change them breaks those
+// callers, although it keeps to the ABI. So a new body that clobbers more than
+// the old one gets an entry that saves the difference.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_PRESERVE_H
+#define RELINK_PRESERVE_H
+
+#include "EhFrame.h"
+#include "Object.h"
+#include "Target.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace relink {
+
+class ClobberAnalysis {
+public:
+  ClobberAnalysis(const Image &image, const UnwindTable &unwind,
+                  const Target &target)
+      : image(image), unwind(unwind), target(target) {}
+
+  /// Caller-saved registers that the app's function certainly clobbers, itself
+  /// or through what it calls. Too small a set is safe: more is saved then.
+  RegisterSet clobberedBy(uint64_t address, uint64_t size);
+
+  /// Caller-saved registers that \p body may clobber.
+  RegisterSet mayClobber(const ObjectSymbol &body) const;
+
+private:
+  bool isPltEntry(uint64_t address) const;
+  RegisterSet visit(uint64_t address, uint64_t size, unsigned depth);
+
+  const Image &image;
+  const UnwindTable &unwind;
+  const Target &target;
+  llvm::DenseMap<uint64_t, RegisterSet> known;
+};
+
+/// Adds to \p object an entry that calls \p body with \p saved kept, and its
+/// unwind information. Its section is the returned one.
+ObjectSection &addPreservingEntry(Object &object, ObjectSymbol &body,
+                                  RegisterSet saved, const Target &target,
+                                  llvm::StringRef name);
+
+} // namespace relink
+
+#endif
