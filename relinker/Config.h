@@ -51,6 +51,7 @@ struct Config {
   std::string sysroot;
 
   InPlacePolicy inPlace = InPlacePolicy::Auto;
+  bool fullSymbolTable = false; ///< name everything new, whatever it costs
   bool keepRegisters = true;   ///< save what -fipa-ra callers may rely on
   bool dropPrivileges = false; ///< allow losing setuid, capabilities, owner
   bool dropProperties = false; ///< allow a patch without the IBT or SHSTK the app has

@@ -21,6 +21,7 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   r.output = config.output;
   r.kind = toString(image.kind).str();
   r.replaced = output.replaced;
+  r.unchanged = output.unchanged;
   r.bound = plan.bound;
   llvm::sort(r.bound);
   r.bound.erase(llvm::unique(r.bound), r.bound.end());
@@ -60,6 +61,7 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
                   f.preserved.empty() ? ""
                   : verbose ? ", keeps " + f.preserved
                             : ", keeps registers");
+  printList(os, "same    ", r.unchanged);
   if (verbose)
     for (const auto &[name, address] : r.bound)
       os << formatv("  bound    {0}: {1:x}\n", demangle(name), address);
@@ -108,6 +110,7 @@ json::Value toJson(const Report &r) {
                       {"output", r.output},
                       {"written", r.written},
                       {"replaced", std::move(replaced)},
+                      {"unchanged", json::Array(r.unchanged)},
                       {"bound", std::move(bound)},
                       {"added", json::Array(r.added)},
                       {"imports", json::Array(r.imports)},

@@ -19,7 +19,7 @@ struct Report {
   std::string app, output, kind, symbolSource;
   std::vector<ReplacedFunction> replaced;
   std::vector<std::pair<std::string, uint64_t>> bound;
-  std::vector<std::string> added, imports, libraries, exports, notes;
+  std::vector<std::string> unchanged, added, imports, libraries, exports, notes;
   std::vector<std::pair<std::string, std::string>> remarks;
   std::vector<std::pair<uint64_t, std::pair<uint64_t, std::string>>> edits;
   uint64_t appSize = 0, outputSize = 0, bytesChanged = 0, bytesAppended = 0;

@@ -182,6 +182,10 @@ Error redirectEntries(const SpliceContext &c, Output &out) {
       bytes.resize(r.size, c.target.trapByte());
       done.newAddress = r.address;
       done.method = RedirectMethod::InPlace;
+      if (ArrayRef(bytes).equals(image.bytesAt(r.address, r.size))) {
+        out.unchanged.push_back(r.body->name);
+        continue;
+      }
       out.edit(*offset, bytes, "body of " + r.body->name);
       out.replaced.push_back(done);
       continue;

@@ -67,6 +67,7 @@ struct Output {
   std::vector<uint32_t> dynamicIndex;
 
   std::vector<ReplacedFunction> replaced;
+  std::vector<std::string> unchanged; ///< new body and old are the same bytes
   std::vector<std::string> newImports, notes;
 
   /// Room in the RX segment. \p bytes may be filled in later through the

@@ -34,7 +34,6 @@ public:
 private:
   void updateOld();
   void addLocals();
-  uint16_t sectionIndexAt(uint64_t address) const;
   uint32_t addString(const Twine &s);
   void append(StringRef name, uint8_t type, uint64_t value, uint64_t size);
 
@@ -46,7 +45,8 @@ private:
   std::string strings;
 };
 
-uint16_t SymbolMerger::sectionIndexAt(uint64_t address) const {
+/// Index of the new section that holds \p address.
+uint16_t newSectionAt(const Output &out, uint64_t address) {
   for (size_t i = 0; i < out.sections.size(); ++i) {
     const OutputSection &s = out.sections[i];
     if (s.original < 0 && (s.header.sh_flags & SHF_ALLOC) &&
@@ -70,7 +70,7 @@ void SymbolMerger::append(StringRef name, uint8_t type, uint64_t value,
   memset(&s, 0, sizeof(s));
   s.st_name = addString(name);
   s.setBindingAndType(STB_LOCAL, type);
-  s.st_shndx = type == STT_FILE ? uint16_t(SHN_ABS) : sectionIndexAt(value);
+  s.st_shndx = type == STT_FILE ? uint16_t(SHN_ABS) : newSectionAt(out, value);
   s.st_value = value;
   s.st_size = size;
   added.push_back(s);
@@ -92,7 +92,7 @@ void SymbolMerger::updateOld() {
     uint8_t type = s.getType();
     if (type == STT_TLS && tls && s.st_shndx != SHN_UNDEF) {
       s.st_value = s.st_value + shift;
-      s.st_shndx = sectionIndexAt(tls->address);
+      s.st_shndx = newSectionAt(out, tls->address);
       continue;
     }
     if (s.st_shndx == SHN_UNDEF || s.st_shndx >= out.sections.size())
@@ -119,7 +119,7 @@ void SymbolMerger::updateOld() {
     added.push_back(original);
     s.st_value = r.newAddress;
     s.st_size = r.newSize;
-    s.st_shndx = sectionIndexAt(r.newAddress);
+    s.st_shndx = newSectionAt(out, r.newAddress);
     s.setBindingAndType(s.getBinding(), STT_FUNC);
   }
 }
@@ -173,21 +173,43 @@ Error SymbolMerger::run() {
   return Error::success();
 }
 
-/// Nothing was appended: only sizes can have changed.
+/// A table too large to be copied for a few names, or one of a file to which
+/// nothing is appended: entries are edited where they are.
 void updateInPlace(const SpliceContext &c, const Shdr &symtab, Output &out) {
+  DenseMap<uint64_t, const ReplacedFunction *> replaced;
+  for (const ReplacedFunction &r : out.replaced)
+    replaced[r.oldAddress] = &r;
   auto *begin = reinterpret_cast<const Sym *>(c.image.bytes().data() +
                                               symtab.sh_offset);
-  for (const ReplacedFunction &r : out.replaced)
-    for (size_t i = 0; i < symtab.sh_size / sizeof(Sym); ++i) {
-      const Sym &s = begin[i];
-      if (s.st_value != r.oldAddress || s.getType() != STT_FUNC ||
-          s.st_shndx == SHN_UNDEF || s.st_size == r.newSize)
-        continue;
-      uint8_t size[8];
-      support::endian::write64le(size, r.newSize);
-      out.edit(symtab.sh_offset + i * sizeof(Sym) + offsetof(Sym, st_size), size,
-               "size of " + r.name);
+  for (size_t i = 0; i < symtab.sh_size / sizeof(Sym); ++i) {
+    if (begin[i].getType() != STT_FUNC || begin[i].st_shndx == SHN_UNDEF)
+      continue;
+    auto it = replaced.find(begin[i].st_value);
+    if (it == replaced.end())
+      continue;
+    const ReplacedFunction &r = *it->second;
+    Sym s = begin[i];
+    s.st_size = r.newSize;
+    if (r.method != RedirectMethod::InPlace) {
+      s.st_value = r.newAddress;
+      s.st_shndx = newSectionAt(out, r.newAddress);
     }
+    if (memcmp(&s, &begin[i], sizeof(Sym)) != 0)
+      out.edit(symtab.sh_offset + i * sizeof(Sym),
+               {reinterpret_cast<const uint8_t *>(&s), sizeof(Sym)},
+               "symbol of " + r.name);
+  }
+}
+
+/// Copying costs as many bytes as the tables have; for a small program that is
+/// little, and everything new gets a name.
+constexpr uint64_t mostCopied = 4096;
+
+bool mustCopy(const SpliceContext &c, const Output &out, const Shdr &symtab,
+              const Shdr &strtab) {
+  if (c.config.fullSymbolTable || c.inputs.tls.grows)
+    return true;
+  return symtab.sh_size + strtab.sh_size <= mostCopied && out.hasTail();
 }
 
 } // namespace
@@ -200,7 +222,9 @@ Error mergeSymbolTable(const SpliceContext &c, Output &out) {
   if (!symtab || symtab->header.sh_link >= out.sections.size() ||
       symtab->header.sh_entsize != sizeof(Sym))
     return Error::success();
-  if (!out.hasTail()) {
+  if (!out.hasTail() ||
+      !mustCopy(c, out, symtab->header,
+                out.sections[symtab->header.sh_link].header)) {
     updateInPlace(c, symtab->header, out);
     return Error::success();
   }

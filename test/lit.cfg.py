@@ -90,3 +90,8 @@ config.available_features.add(platform.machine().replace("_", "-"))
 with open(os.path.join(build, "CMakeCache.txt")) as cache:
     if re.search(r"^RELINK_SANITIZE:BOOL=(ON|1|TRUE)$", cache.read(), re.M):
         config.available_features.add("asan")
+
+# The cases build real programs from Debian's sources, which apt must reach.
+config.substitutions.append((r"%source\b", os.path.dirname(source)))
+if os.path.exists(os.path.join(source, "..", "..", "shared", "cases", "run")):
+    config.available_features.add("cases")
