@@ -13,10 +13,13 @@ using namespace llvm::ELF;
 
 namespace relink {
 
+bool isPltName(StringRef name) {
+  return name.starts_with(".plt") || name == ".iplt" || name == ".patch.plt";
+}
+
 void ImportTable::scanPlt(const Target &target) {
   for (const Section &s : image.sections) {
-    if (!(s.flags & SHF_EXECINSTR) || !(s.name.starts_with(".plt") ||
-                                        s.name == ".iplt"))
+    if (!(s.flags & SHF_EXECINSTR) || !isPltName(s.name))
       continue;
     ArrayRef<uint8_t> bytes = image.bytesAt(s.address, s.size);
     for (uint64_t at = 0; at < bytes.size(); at += 8)

@@ -21,6 +21,9 @@
 
 namespace relink {
 
+/// Sections of PLT entries: the linkers', and that of an earlier patch.
+bool isPltName(llvm::StringRef sectionName);
+
 /// What the app has for one dynamic symbol. Addresses are 0 when absent.
 struct DynamicReference {
   unsigned index = 0;        ///< in .dynsym

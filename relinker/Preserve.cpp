@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Preserve.h"
+#include "Imports.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
@@ -19,7 +20,7 @@ constexpr unsigned mostDepth = 6;
 
 bool ClobberAnalysis::isPltEntry(uint64_t address) const {
   const Section *s = image.sectionAt(address);
-  return s && (s->name.starts_with(".plt") || s->name == ".iplt");
+  return s && isPltName(s->name);
 }
 
 RegisterSet ClobberAnalysis::visit(uint64_t address, uint64_t size,

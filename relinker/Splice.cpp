@@ -127,7 +127,9 @@ void copyPatchSegments(const SpliceContext &c, const Placement &placement,
       std::copy(s.data.begin(), s.data.end(), out.tail.begin() + *at);
     uint64_t flags = s.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | SHF_TLS);
     uint32_t type = s.type == SHT_X86_64_UNWIND ? uint32_t(SHT_PROGBITS) : s.type;
-    out.addSection(s.name, type, flags, s.address,
+    // eu-elflint takes any name that starts with .rel for relocations.
+    std::string name = ".patch" + s.name.drop_front(strlen(".relink")).str();
+    out.addSection(name, type, flags, s.address,
                    out.tailOffset + (at ? *at : out.rwFileSize), s.size,
                    s.align);
   }
@@ -256,6 +258,7 @@ Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
   // Beyond this point the loaded part is complete.
   if (Error e = mergeSymbolTable(c, out))
     return e;
+  addDebugFrame(c, out);
   if (Error e = writeHeaders(c, out))
     return e;
   return out;

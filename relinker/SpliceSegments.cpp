@@ -318,6 +318,30 @@ bool canGrowProgramHeaders(const Image &image, unsigned more) {
   return growInPlace(image, trial, more).has_value();
 }
 
+/// Room for a few more entries, when little has to move for it: for patchelf,
+/// which takes what lies behind the table's end to be where it always was if
+/// section headers are not in file order, and for the next patch.
+static std::vector<Movable> withSpareEntries(const Image &image,
+                                             const Output &out,
+                                             std::vector<Movable> needed,
+                                             uint64_t entries) {
+  constexpr uint64_t spare = 5, mostMoved = 4096;
+  uint64_t tableAt = image.header.e_phoff;
+  uint64_t had = tableAt + image.segments.size() * sizeof(Phdr);
+  uint64_t end = tableAt + (entries + spare) * sizeof(Phdr);
+  const Phdr *home = nullptr;
+  for (const Phdr &p : image.segments)
+    if (p.p_type == PT_LOAD && p.p_offset <= tableAt &&
+        p.p_offset + p.p_filesz >= end)
+      home = &p;
+  auto more = home ? findMovables(image, out.sections, had, end) : std::nullopt;
+  uint64_t size = 0;
+  if (more)
+    for (const Movable &m : *more)
+      size += m.size;
+  return more && size <= mostMoved ? *more : needed;
+}
+
 Error makeRoomForSegments(const SpliceContext &c, Output &out) {
   const Image &image = c.image;
   bool needsRw = c.patch.hasWritable();
@@ -331,6 +355,9 @@ Error makeRoomForSegments(const SpliceContext &c, Output &out) {
   erase_if(out.segments, [](const Phdr &p) { return p.p_type == PT_NULL; });
   // What makes way for the table goes into the RX segment.
   if (auto movables = growInPlace(image, out, needsRw + 1 + added)) {
+    if (!out.mergeNotes)
+      movables = withSpareEntries(image, out, *movables,
+                                  out.segments.size() + needsRw + 1);
     for (const Movable &m : *movables)
       moveAway(image, m, out);
     mergeNotes(out);
