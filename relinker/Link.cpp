@@ -197,12 +197,12 @@ void Script::writeWritable() {
          "  .relink.data.rel.ro : { *(.data.rel.ro .data.rel.ro.*) } :rw\n"
          "  .relink.got : { *(.got) *(.got.plt) *(.igot.plt) } :rw\n"
          "  .relink.data : { *(.data .data.*) } :rw\n"
-         "  relink.file_end = .;\n"
+         "  HIDDEN(relink.file_end = .);\n"
          "  .relink.bss : { *(.bss .bss.* COMMON) *(.bss.rel.ro) } :rw\n"
-         "  relink.rw_end = .;\n"
+         "  HIDDEN(relink.rw_end = .);\n"
          "  . = relink.rw_end == relink.start ? . : ALIGN(4096)"
       << (placement.identity ? "" : " + (relink.file_end & 4095)") << ";\n"
-         "  relink.rx_start = .;\n";
+         "  HIDDEN(relink.rx_start = .);\n";
 }
 
 void Script::writeReadOnly() {
@@ -212,7 +212,7 @@ void Script::writeReadOnly() {
          "  .relink.eh_frame : { *(.eh_frame) } :rx\n"
          "  .relink.gcc_except_table : { *(.gcc_except_table "
          ".gcc_except_table.*) } :rx\n"
-         "  relink.rx_end = .;\n";
+         "  HIDDEN(relink.rx_end = .);\n";
 }
 
 void Script::writeLinkerTables() {
@@ -233,7 +233,7 @@ std::string Script::write() {
   if (inputs.tls.present && !inputs.tls.grows)
     writeTls();
   out << "  . = " << hex(placement.address) << ";\n"
-      << "  relink.start = .;\n";
+      << "  HIDDEN(relink.start = .);\n";
   if (inputs.tls.grows)
     writeTls();
   writeWritable();
