@@ -249,6 +249,7 @@ Error Image::readDynamic() {
   d.bindNow = d.has(DT_BIND_NOW) || (d.flags & DF_BIND_NOW) ||
               (d.flags1 & DF_1_NOW);
   d.symbolic = d.has(DT_SYMBOLIC) || (d.flags & DF_SYMBOLIC);
+  dynamicStrings = toStringRef(bytesAt(d.strtab, d.strsz));
   for (auto [tag, value] : d.entries) {
     if (tag == DT_NEEDED)
       d.needed.push_back(dynamicString(value));
@@ -261,13 +262,10 @@ Error Image::readDynamic() {
 }
 
 StringRef Image::dynamicString(uint64_t offset) const {
-  if (offset >= dynamic.strsz)
+  if (offset >= dynamicStrings.size())
     return {};
-  ArrayRef<uint8_t> table = bytesAt(dynamic.strtab, dynamic.strsz);
-  if (table.empty())
-    return {};
-  return toStringRef(table).substr(offset).take_until(
-      [](char c) { return c == 0; });
+  StringRef rest = dynamicStrings.drop_front(offset);
+  return rest.take_front(rest.find('\0'));
 }
 
 StringRef Image::dynamicName(const Sym &s) const {

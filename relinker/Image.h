@@ -147,6 +147,7 @@ private:
   llvm::Error error(const llvm::Twine &message) const;
 
   std::unique_ptr<llvm::MemoryBuffer> buffer;
+  llvm::StringRef dynamicStrings; ///< DT_STRTAB
   llvm::ArrayRef<Sym> dynsym;
   llvm::ArrayRef<Rela> rela, jmprel;
   std::map<uint16_t, llvm::StringRef> versionNames;

@@ -27,8 +27,9 @@ using namespace llvm;
 namespace relink {
 
 Expected<Report> relink(const Config &config) {
-  if (Error e = checkOutputPath(config))
-    return e;
+  if (!config.dryRun)
+    if (Error e = checkOutputPath(config))
+      return e;
 
   // Read the app: headers and tables only, whatever its size.
   auto image = Image::open(config.app);
