@@ -173,6 +173,8 @@ Chooser::candidates(const ObjectSymbol &s, StringRef file) const {
     prefer([](const AppSymbol *a) { return !a->isLocal(); });
   }
   prefer([&](const AppSymbol *a) { return a->name == s.name; });
+  if (!s.isFunction())
+    prefer([&](const AppSymbol *a) { return a->size == s.size; });
   // Aliases of one place are one candidate.
   SmallVector<const AppSymbol *> distinct;
   for (const AppSymbol *a : found)
