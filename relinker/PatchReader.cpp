@@ -22,6 +22,8 @@ namespace {
 
 /// An archive member that no one has asked for yet.
 struct Member {
+  uint64_t offset = 0; ///< in its archive, of which `archive` is the number
+  size_t archive = 0;
   MemoryBufferRef buffer;
   StringSet<> defines;
   bool taken = false;
@@ -80,7 +82,8 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     buffers.push_back(MemoryBuffer::getMemBuffer(
         data->getBuffer(),
         (buffer.getBufferIdentifier() + "(" + *name + ")").str(), false));
-    members.push_back({buffers.back()->getMemBufferRef(), {}, false});
+    members.push_back({child.getChildOffset(), archives.size(),
+                       buffers.back()->getMemBufferRef(), {}, false});
   }
   if (iteration)
     return makeError(buffer.getBufferIdentifier() + ": " +
@@ -90,12 +93,8 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     if (!child)
       return makeError(buffer.getBufferIdentifier() + ": " +
                        toString(child.takeError()));
-    auto data = child->getMemoryBufferRef();
-    if (!data)
-      return makeError(buffer.getBufferIdentifier() + ": " +
-                       toString(data.takeError()));
     for (Member &m : members)
-      if (m.buffer.getBufferStart() == data->getBufferStart())
+      if (m.archive == archives.size() && m.offset == child->getChildOffset())
         m.defines.insert(symbol.getName());
   }
   archives.push_back(std::move(*archive));

@@ -60,6 +60,7 @@ config.substitutions += [
     (r"%musl-gcc\b", "musl-gcc"),
     # For -fuse-ld=lld: gcc -B%lld -fuse-ld=lld
     (r"%lld\b", llvm_tools),
+    (r"%python\b", "python3"),
     (r"%inputs\b", os.path.join(source, "Inputs")),
 ]
 
