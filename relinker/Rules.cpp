@@ -50,6 +50,7 @@ private:
   bool isSelected(const ObjectSymbol &symbol, StringRef pattern) const;
   Error findCounterpart(const ObjectSymbol &symbol, StringRef file,
                         Decision &out) const;
+  size_t countAlike(const ObjectSymbol &symbol, StringRef canonical) const;
   SmallVector<const AppSymbol *> candidates(const ObjectSymbol &symbol,
                                             StringRef file) const;
   Expected<const AppSymbol *> boundByUser(const ObjectSymbol &symbol);
@@ -136,6 +137,19 @@ bool Chooser::isSelected(const ObjectSymbol &s, StringRef pattern) const {
               name);
 }
 
+/// How many local variables of the patch have this name but for its number.
+size_t Chooser::countAlike(const ObjectSymbol &s, StringRef canonical) const {
+  size_t count = 0;
+  for (auto &object : plan.objects) {
+    if (none_of(object->symbols, [&](auto &o) { return &o == &s; }))
+      continue;
+    for (const ObjectSymbol &o : object->symbols)
+      count += o.isDefined() && o.isLocal() && !o.isFunction() &&
+               !o.isSection() && canonicalName(o.name) == canonical;
+  }
+  return count;
+}
+
 /// "Same place": name without compiler numbering, kind, and for local symbols
 /// the source file.
 SmallVector<const AppSymbol *>
@@ -172,7 +186,11 @@ Chooser::candidates(const ObjectSymbol &s, StringRef file) const {
     // Hidden symbols are local in a finished program.
     prefer([](const AppSymbol *a) { return !a->isLocal(); });
   }
-  prefer([&](const AppSymbol *a) { return a->name == s.name; });
+  // The numbers that compilers give to function-scoped statics shift when one is
+  // added: they say which is which only if both sides have as many.
+  if (!s.isLocal() || s.name == canonical || s.isFunction() ||
+      found.size() == countAlike(s, canonical))
+    prefer([&](const AppSymbol *a) { return a->name == s.name; });
   if (!s.isFunction())
     prefer([&](const AppSymbol *a) { return a->size == s.size; });
   // Aliases of one place are one candidate.
