@@ -32,8 +32,10 @@ RegisterSet ClobberAnalysis::visit(uint64_t address, uint64_t size,
   ArrayRef<uint8_t> code = image.bytesAt(address, size);
   for (uint64_t at = 0; at < code.size() && out != all;) {
     Instruction i;
-    if (!target.decode(code.drop_front(at), address + at, i))
+    if (!target.decode(code.drop_front(at), address + at, i)) {
+      out |= target.returnRegisters();
       break;
+    }
     out |= i.clobbered;
     at += i.size;
     bool leaves = i.branchTarget && *i.branchTarget - address >= size;
@@ -43,17 +45,23 @@ RegisterSet ClobberAnalysis::visit(uint64_t address, uint64_t size,
     if (!i.isCall && !leaves)
       continue;
     // What a pointer or the PLT leads to follows the ABI, and the compiler knew
-    // no better. A callee whose extent is not known adds nothing.
+    // no better. A callee whose extent is not known adds nothing but what it
+    // may return: to restore that would lose the function's own result.
     if (i.isCall && (!i.branchTarget || isPltEntry(*i.branchTarget)))
       out = all;
     else if (auto fde = unwind.find(image, *i.branchTarget);
              fde && depth < mostDepth)
       out |= visit(fde->start, fde->size, depth + 1);
+    else
+      out |= target.returnRegisters();
   }
   return known[address] = out;
 }
 
 RegisterSet ClobberAnalysis::clobberedBy(uint64_t address, uint64_t size) {
+  // A set found inside a cycle lacks what its callers add; only the first
+  // function's is whole, so nothing is kept from one question to the next.
+  known.clear();
   return visit(address, size, 0);
 }
 

@@ -30,7 +30,9 @@ public:
       : image(image), unwind(unwind), target(target) {}
 
   /// Caller-saved registers that the app's function certainly clobbers, itself
-  /// or through what it calls. Too small a set is safe: more is saved then.
+  /// or through what it calls. Too small a set is safe, more is saved then, but
+  /// for registers that hold its result: these are in it unless it is certain
+  /// that they are not changed.
   RegisterSet clobberedBy(uint64_t address, uint64_t size);
 
   /// Caller-saved registers that \p body may clobber.

@@ -92,6 +92,8 @@ public:
 
   /// All registers a function may change (psABI).
   virtual RegisterSet callerSaved() const = 0;
+  /// Those in which a function returns its result.
+  virtual RegisterSet returnRegisters() const = 0;
   virtual PreservingEntry makePreservingEntry(RegisterSet saved) const = 0;
   /// Names of \p registers, for messages.
   virtual std::string describe(RegisterSet registers) const = 0;

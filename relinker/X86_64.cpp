@@ -46,6 +46,9 @@ namespace {
 
 constexpr uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
 
+/// Bits 0 to 8 of a RegisterSet are the general registers.
+constexpr unsigned generalCount = 9;
+
 bool startsWithEndbr(ArrayRef<uint8_t> bytes) {
   return bytes.take_front(sizeof(endbr64)).equals(endbr64);
 }
@@ -63,6 +66,10 @@ public:
   decodePltEntry(ArrayRef<uint8_t> bytes, uint64_t address) const override;
   RegisterSet callerSaved() const override {
     return (RegisterSet(1) << scratch.size()) - 1;
+  }
+  RegisterSet returnRegisters() const override {
+    // %rax, %rdx, %xmm0, %xmm1 (psABI 3.2.3).
+    return 1 << 0 | 1 << 2 | 3 << generalCount;
   }
   PreservingEntry makePreservingEntry(RegisterSet saved) const override;
   std::string describe(RegisterSet registers) const override;
@@ -117,7 +124,6 @@ constexpr const char *scratchNames[] = {
     "R10",   "R11",   "XMM0",  "XMM1",  "XMM2",  "XMM3",  "XMM4",
     "XMM5",  "XMM6",  "XMM7",  "XMM8",  "XMM9",  "XMM10", "XMM11",
     "XMM12", "XMM13", "XMM14", "XMM15"};
-constexpr unsigned generalCount = 9;
 /// Hardware numbers of the general ones.
 constexpr uint8_t generalNumbers[generalCount] = {0, 1, 2, 6, 7, 8, 9, 10, 11};
 
