@@ -70,11 +70,19 @@ private:
   const ObjectRelocation *frameOf(const Replacement &r, FdeView &out,
                                   std::vector<uint8_t> &bytes) const;
   void composePatch(const Object &from);
+  bool carriesDebugInfo(const Object &object) const;
+  ObjectSection *keepWhole(const ObjectSection &piece, Object &to);
+  void copyDebugSections(const Object &from, Object &to);
   void copySections(const Object &from, Object &to);
   void copyFrames(const Object &from, Object &to);
   void copyArrays(const Object &from, Object &to);
   void copyRelocation(const ObjectSection &from, ObjectSection &to,
-                      ObjectRelocation r, Object &object);
+                      ObjectRelocation r, Object &object) {
+    copyRelocation(from, to, r, r, object);
+  }
+  void copyRelocation(const ObjectSection &from, ObjectSection &to,
+                      const ObjectRelocation &old, ObjectRelocation r,
+                      Object &object);
   ObjectSymbol *symbolIn(Object &to, ObjectSymbol *old);
   ObjectSymbol *outside(Object &to, StringRef linkName);
   LinkTarget &appPlace(const LinkTarget &of, StringRef suffix, uint64_t address,
@@ -109,6 +117,8 @@ private:
   DenseMap<const ObjectSection *, ObjectSection *> sectionMap;
   DenseMap<const ObjectSymbol *, ObjectSymbol *> symbolMap;
   StringMap<ObjectSymbol *> outsiders;
+  DenseMap<const ObjectSection *, uint64_t> placeIn; ///< offset in its section
+  DenseMap<const ObjectSection *, ObjectSection *> wholes; ///< see keepWhole()
 };
 
 ObjectSymbol *Composer::definitionOf(ObjectSymbol *s) const {
@@ -298,8 +308,10 @@ ObjectSymbol *Composer::symbolIn(Object &to, ObjectSymbol *old) {
   made->binding = s->binding;
   made->value = s->value;
   made->size = s->size;
-  if (here)
+  if (here) {
     made->section = sectionMap[s->section];
+    made->value += placeIn.lookup(s->section);
+  }
   // What is not asked to be exported stays inside the patched program.
   made->visibility = is_contained(plan.exports, s) ? s->visibility
                      : made->isLocal()             ? uint8_t(STV_DEFAULT)
@@ -307,8 +319,10 @@ ObjectSymbol *Composer::symbolIn(Object &to, ObjectSymbol *old) {
   return made;
 }
 
+/// \p r is \p old at its place in \p to.
 void Composer::copyRelocation(const ObjectSection &from, ObjectSection &to,
-                              ObjectRelocation r, Object &object) {
+                              const ObjectRelocation &old, ObjectRelocation r,
+                              Object &object) {
   ObjectSymbol *s = definitionOf(r.symbol);
   if (!s) {
     to.relocations.push_back(r);
@@ -316,6 +330,8 @@ void Composer::copyRelocation(const ObjectSection &from, ObjectSection &to,
   }
   const LinkTarget *t = targetOf(s);
   if (!t) {
+    if (s->isSection())
+      r.addend += placeIn.lookup(s->section);
     r.symbol = symbolIn(object, s);
     if (!r.symbol) {
       // A jump table entry of a function that is not needed.
@@ -325,7 +341,7 @@ void Composer::copyRelocation(const ObjectSection &from, ObjectSection &to,
     to.relocations.push_back(r);
     return;
   }
-  Use use = useOf(from, r);
+  Use use = useOf(from, old);
   auto replaced = replacementOf.find(s);
   bool direct = t->kind == LinkTarget::Kind::Address &&
                 replaced != replacementOf.end() && use == Use::Branch;
@@ -341,7 +357,7 @@ void Composer::copyRelocation(const ObjectSection &from, ObjectSection &to,
 }
 
 /// Sections sort by what they are: the script places them by name.
-std::string linkSectionName(const ObjectSection &s) {
+static std::string linkSectionName(const ObjectSection &s) {
   StringRef name = s.name;
   if (s.isTls())
     return (s.isNoBits() ? ".tbss." : ".tdata.") + s.name;
@@ -357,10 +373,86 @@ std::string linkSectionName(const ObjectSection &s) {
   return ".rodata." + s.name;
 }
 
+bool Composer::carriesDebugInfo(const Object &object) const {
+  return config.debugInfo && !image.section(".debug_info") &&
+         !image.sections.empty() &&
+         any_of(object.sections, [](const ObjectSection &s) {
+           return s.name == ".debug_info" && s.size;
+         });
+}
+
+/// Line tables and location lists count from the start of a text section. With
+/// them, the section keeps its shape: the functions that are needed stay where
+/// they were in it, the rest is filled with traps.
+ObjectSection *Composer::keepWhole(const ObjectSection &piece, Object &to) {
+  ObjectSection *original = piece.original;
+  bool inPlace = any_of(plan.replacements, [&](const Replacement &r) {
+    return r.inPlace && r.body->section == &piece;
+  });
+  if (!original || !piece.isCode() || inPlace)
+    return nullptr;
+  // A piece that grew by a jump island may not fit where it was.
+  for (const ObjectSection *other : plan.live)
+    if (other->original == original &&
+        other->originalOffset > piece.originalOffset &&
+        other->originalOffset < piece.originalOffset + piece.size)
+      return nullptr;
+  ObjectSection *&whole = wholes[original];
+  if (!whole) {
+    whole = &to.addSection(linkSectionName(*original), SHT_PROGBITS,
+                           original->flags & ~uint64_t(SHF_GNU_RETAIN));
+    whole->align = original->align;
+    whole->data.assign(original->size, target.trapByte());
+  }
+  whole->data.resize(std::max<uint64_t>(whole->data.size(),
+                                        piece.originalOffset + piece.size),
+                     target.trapByte());
+  whole->size = whole->data.size();
+  std::copy(piece.data.begin(), piece.data.end(),
+            whole->data.begin() + piece.originalOffset);
+  return whole;
+}
+
+void Composer::copyDebugSections(const Object &from, Object &to) {
+  if (!carriesDebugInfo(from))
+    return;
+  for (const ObjectSection &s : from.sections) {
+    if (!s.isDebug() || s.dropped)
+      continue;
+    ObjectSection &out = to.addSection(s.name, s.type, s.flags);
+    out.align = s.align;
+    out.entrySize = s.entrySize;
+    out.size = s.size;
+    out.data = s.data;
+    sectionMap[&s] = &out;
+  }
+  for (const ObjectSection &s : from.sections) {
+    if (!s.isDebug() || s.dropped)
+      continue;
+    for (ObjectRelocation r : s.relocations) {
+      ObjectSymbol *symbol = definitionOf(r.symbol);
+      const ObjectSection *home = symbol ? symbol->section : nullptr;
+      ObjectSection *whole = home ? wholes.lookup(home) : nullptr;
+      if (whole && symbol->isSection()) {
+        r.symbol = &to.sectionSymbol(*whole);
+        sectionMap[&s]->relocations.push_back(r);
+      } else if (symbol && (targetOf(symbol) || sectionMap.count(home))) {
+        copyRelocation(s, *sectionMap[&s], r, to);
+      } // else: what it describes is not here; 0 says so
+    }
+  }
+}
+
 void Composer::copySections(const Object &from, Object &to) {
+  bool debug = carriesDebugInfo(from);
   for (const ObjectSection &s : from.sections) {
     if (!plan.live.count(&s) || isEhFrame(s))
       continue;
+    if (ObjectSection *whole = debug ? keepWhole(s, to) : nullptr) {
+      sectionMap[&s] = whole;
+      placeIn[&s] = s.originalOffset;
+      continue;
+    }
     ObjectSection &out =
         to.addSection(linkSectionName(s), s.type == SHT_NOBITS ? SHT_NOBITS
                                                                : SHT_PROGBITS,
@@ -380,26 +472,27 @@ void Composer::copySections(const Object &from, Object &to) {
     s->flags |= retain;
     if (r.inPlace)
       s->name = ".relink.inplace." + r.linkName;
+    uint64_t at = r.body->value + placeIn.lookup(r.body->section);
     ObjectSymbol &body = to.addSymbol(r.linkName);
     body.kind = ObjectSymbol::Kind::Defined;
     body.type = STT_FUNC;
     body.visibility = STV_HIDDEN;
     body.section = s;
-    body.value = r.body->value;
+    body.value = at;
     body.size = r.body->size;
     ObjectSymbol &entry = to.addSymbol(r.entryName);
     entry.kind = ObjectSymbol::Kind::Defined;
     entry.type = STT_FUNC;
     entry.visibility = STV_HIDDEN;
     entry.section = s;
-    entry.value = r.body->value;
+    entry.value = at;
     // For the new symbol table: the function under its own name.
     ObjectSymbol &named = to.addSymbol(r.body->name);
     named.kind = ObjectSymbol::Kind::Defined;
     named.type = r.body->type;
     named.binding = STB_LOCAL;
     named.section = s;
-    named.value = r.body->value;
+    named.value = at;
     named.size = r.body->size;
     if (r.body->type == STT_GNU_IFUNC && r.app->type != STT_GNU_IFUNC) {
       // The entry jumps to code, so the indirect function needs a way in.
@@ -458,6 +551,7 @@ void Composer::copyFrames(const Object &from, Object &to) {
           r.symbol =
               &to.sectionSymbol(*sectionMap[record.function->symbol->section]),
           r.addend = record.function->addend +
+                     placeIn.lookup(record.function->symbol->section) +
                      (record.function->symbol->isSection()
                           ? 0
                           : record.function->symbol->value);
@@ -494,14 +588,20 @@ void Composer::composePatch(const Object &from) {
   sectionMap.clear();
   symbolMap.clear();
   outsiders.clear();
+  placeIn.clear();
+  wholes.clear();
   Object to;
   copySections(from, to);
   for (const ObjectSection &s : from.sections)
     if (auto it = sectionMap.find(&s); it != sectionMap.end())
-      for (const ObjectRelocation &r : s.relocations)
-        copyRelocation(s, *it->second, r, to);
+      for (ObjectRelocation r : s.relocations) {
+        ObjectRelocation moved = r;
+        moved.offset += placeIn.lookup(&s);
+        copyRelocation(s, *it->second, r, moved, to);
+      }
   copyFrames(from, to);
   copyArrays(from, to);
+  copyDebugSections(from, to);
   // Named symbols of what is kept: for the new symbol table and diagnostics,
   // and exports must be there even when nothing refers to them.
   for (const ObjectSymbol &s : from.symbols) {

@@ -51,6 +51,7 @@ struct Config {
   std::string sysroot;
 
   InPlacePolicy inPlace = InPlacePolicy::Auto;
+  bool debugInfo = true; ///< carry the patch's DWARF into the output
   bool fullSymbolTable = false; ///< name everything new, whatever it costs
   bool keepRegisters = true;   ///< save what -fipa-ra callers may rely on
   bool dropPrivileges = false; ///< allow losing setuid, capabilities, owner

@@ -67,13 +67,19 @@ struct ObjectSection {
   std::vector<uint8_t> data; ///< empty for NOBITS
   std::vector<ObjectRelocation> relocations; ///< ascending by offset
   ObjectSymbol *symbol = nullptr;            ///< its section symbol
-  bool dropped = false; ///< split up, or not needed by the patch
+  bool dropped = false; ///< split up
+  /// A piece of a split section: where it was.
+  ObjectSection *original = nullptr;
+  uint64_t originalOffset = 0;
 
   bool isAlloc() const { return flags & llvm::ELF::SHF_ALLOC; }
   bool isCode() const { return flags & llvm::ELF::SHF_EXECINSTR; }
   bool isTls() const { return flags & llvm::ELF::SHF_TLS; }
   bool isWritable() const { return flags & llvm::ELF::SHF_WRITE; }
   bool isMergeable() const { return flags & llvm::ELF::SHF_MERGE; }
+  bool isDebug() const {
+    return !isAlloc() && llvm::StringRef(name).starts_with(".debug_");
+  }
   bool isNoBits() const { return type == llvm::ELF::SHT_NOBITS; }
 };
 

@@ -122,6 +122,7 @@ llvm::Error makeRoomForSegments(const SpliceContext &c, Output &out);
 llvm::Error writeDynamicSection(const SpliceContext &c, Output &out);
 llvm::Error writeProgramHeaders(const SpliceContext &c, Output &out);
 llvm::Error mergeSymbolTable(const SpliceContext &c, Output &out);
+void addDebugInfo(const SpliceContext &c, Output &out);
 void addDebugFrame(const SpliceContext &c, Output &out);
 llvm::Error writeHeaders(const SpliceContext &c, Output &out);
 

@@ -402,6 +402,8 @@ void Splitter::makeSections() {
       out.align = alignmentAt(*s, p.start);
       out.entrySize = s->entrySize;
       out.size = p.end - p.start;
+      out.original = s;
+      out.originalOffset = p.start;
       if (!s->isNoBits())
         out.data.assign(s->data.begin() + p.start, s->data.begin() + p.end);
       p.section = &out;
@@ -500,6 +502,9 @@ Error Splitter::retarget(ObjectSection &s) {
     if (!r.symbol || !r.symbol->isSection() || !cuts.count(r.symbol->section))
       continue;
     ObjectSection &to = *r.symbol->section;
+    // DWARF describes the section as it was; see Compose's debug sections.
+    if (to.isCode() && !s.isAlloc())
+      continue;
     auto goal = trueTarget(s, r);
     if (!goal)
       return error(s.name + "+" + hex(r.offset) + ": refers to " + to.name +

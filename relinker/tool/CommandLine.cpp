@@ -144,6 +144,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   c.dropPrivileges = args.hasArg(OPT_drop_privileges);
   c.dropProperties = args.hasArg(OPT_allow_lost_cet);
   c.verbose = args.hasArg(OPT_verbose);
+  c.debugInfo = !args.hasArg(OPT_no_debug);
   c.fullSymbolTable = args.hasArg(OPT_full_symtab);
   c.keepRegisters = !args.hasArg(OPT_no_keep_registers);
   if (args.hasArg(OPT_no_in_place))
