@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Measures relink beside cp, ld.lld and mold; both sides in one run.
+
+    python3 test/bench/bench.py [RELINK] [--runs N] [--small]
+
+Prints one table of medians and their ratios. The commands of a row take turns,
+so that what else the machine does falls on all of them. --small leaves out the
+rows that need the static archives of LLVM (they take a minute and 2 GB).
+"""
+import argparse
+import glob
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+
+TOOLS = "/usr/lib/llvm-22/bin"
+BIG_LIBRARY = "/usr/lib/x86_64-linux-gnu/libLLVM.so.22.1"
+APP = """#include <stdio.h>
+volatile int zero;
+int helper(int x) { return x * 2 + zero; }
+int work(int x) { printf("%d\\n", x + zero); return helper(x) + 1; }
+int main(int c, char **v) { return work(c) - 3; }
+"""
+FIX = """#include <stdio.h>
+int helper(int);
+int work(int x) { if (x < 0) return 0; printf("%d\\n", x); return helper(x) + 1; }
+"""
+LEAF = "int LLVMIsMultithreaded(void) { return 42; }\n"
+
+
+def run(command, **more):
+    return subprocess.run(command, check=True, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, **more)
+
+
+def medians(runs, commands, clean=()):
+    """Medians in milliseconds of commands that take turns."""
+    times = [[] for _ in commands]
+    for i in range(runs + 1):
+        for n, command in enumerate(commands):
+            for path in clean:
+                if os.path.exists(path):
+                    os.unlink(path)
+            start = time.perf_counter()
+            run(command)
+            if i:  # the first round warms the caches
+                times[n].append((time.perf_counter() - start) * 1000)
+    return [statistics.median(t) for t in times]
+
+
+def row(what, value, unit, against, other, aim):
+    ratio = value / other if other else float("nan")
+    print(f"| {what} | {value:,.1f} {unit} | {against} {other:,.1f} {unit} | "
+          f"{ratio:.2f} | {aim} |", flush=True)
+
+
+def link_command(compiler, linker, arguments):
+    """What the driver would run, without the driver."""
+    text = subprocess.run([compiler, "-###", *arguments], capture_output=True,
+                          text=True).stderr
+    line = [l for l in text.splitlines() if "collect2" in l][-1]
+    words = [w.strip('"') for w in re.findall(r'"[^"]*"|\S+', line)][1:]
+    out, skip = [], False
+    for w in words:
+        if skip or w.startswith("-plugin-opt") or w.startswith("-fuse-ld"):
+            skip = False
+        elif w == "-plugin":
+            skip = True
+        else:
+            out.append(w)
+    return [linker] + out
+
+
+def peak_memory(command):
+    """Peak resident kilobytes of a command, file mappings included."""
+    text = subprocess.run(["/usr/bin/env", "python3", "-c",
+                           "import resource, subprocess, sys;"
+                           "subprocess.run(sys.argv[1:], check=True);"
+                           "print(resource.getrusage("
+                           "resource.RUSAGE_CHILDREN).ru_maxrss)", *command],
+                          capture_output=True, text=True, check=True).stdout
+    return int(text.split()[-1])
+
+
+def small(relink, runs):
+    open("app.c", "w").write(APP)
+    open("fix.c", "w").write(FIX)
+    run("gcc -O2 -fno-inline -c app.c && gcc app.o -o app && gcc -O2 -c fix.c",
+        shell=True)
+    lld = link_command("gcc", f"{TOOLS}/ld.lld", ["app.o", "-o", "app.lld"])
+    mold = link_command("gcc", "mold", ["app.o", "-o", "app.mold"])
+    patch = [relink, "app", "fix.o", "-q", "-o", "app.fixed"]
+    a, b, c = medians(runs, [patch, lld, mold])
+    row("one function, small program: time", a, "ms", "ld.lld", b, "<= 1.0")
+    row("the same", a, "ms", "mold", c, "")
+    sections = subprocess.run([f"{TOOLS}/llvm-size", "-A", "fix.o"],
+                              capture_output=True, text=True).stdout
+    own = sum(int(l.split()[1]) for l in sections.splitlines()
+              if l.startswith((".text", ".rodata", ".data", ".bss", ".eh_frame")))
+    grown = os.path.getsize("app.fixed") - os.path.getsize("app")
+    row("bytes appended", grown, "B", "patch's own sections + 8192:", own + 8192,
+        "< 1")
+    a, b = medians(20 * runs, [["./app.fixed"], ["./app"]])
+    row("start-up of the patched program", a, "ms", "original", b, "1.0")
+
+
+def library(relink, runs):
+    if not os.path.exists(BIG_LIBRARY):
+        return
+    shutil.copy(BIG_LIBRARY, "big.so")
+    open("leaf.c", "w").write(LEAF)
+    run("gcc -O2 -fPIC -c leaf.c", shell=True)
+    outs = ["big.fixed", "big.copy"]
+    patch = [relink, "big.so", "leaf.o", "-q", "-o", "big.fixed"]
+    a, b = medians(runs, [patch, ["cp", "big.so", "big.copy"]], outs)
+    row("one function, libLLVM.so (150 MB), in place", a, "ms", "cp", b, "<= 1.3")
+    a, b = medians(runs, [patch + ["--no-in-place"], ["cp", "big.so", "big.copy"]],
+                   outs)
+    row("the same, redirected", a, "ms", "cp", b, "<= 1.3")
+    print(f"| peak memory, mapped files included | {peak_memory(patch)/1024:.0f} MB"
+          " | | | |")
+
+
+def program(relink, runs):
+    archives = sorted(glob.glob("/usr/lib/llvm-22/lib/libLLVM*.a"))
+    if not archives:
+        return
+    open("main.c", "w").write("int LLVMIsMultithreaded(void);\n"
+                              "int main(void) { return LLVMIsMultithreaded(); }\n")
+    run("gcc -O2 -c main.c", shell=True)
+    inputs = ["main.o", "-Wl,--whole-archive", *archives,
+              "-Wl,--no-whole-archive", "-lstdc++", "-lm",
+              "-Wl,--unresolved-symbols=ignore-all"]
+    links = [link_command("gcc", f"{TOOLS}/ld.lld", inputs + ["-o", "large"]),
+             link_command("gcc", "mold", inputs + ["-o", "large.mold"])]
+    run(links[0])
+    patch = [relink, "large", "leaf.o", "-q", "-o", "large.fixed"]
+    a, b, c = medians(max(runs // 2, 2), [patch + ["--no-in-place"], *links])
+    size = os.path.getsize("large") / 1e6
+    row(f"one function, program of {size:.0f} MB with .symtab", a, "ms",
+        "ld.lld", b, "<= 0.1")
+    row("the same", a, "ms", "mold", c, "<= 0.1")
+    a, b = medians(runs, [patch + ["--no-in-place"], ["cp", "large", "large.copy"]],
+                   ["large.fixed", "large.copy"])
+    row("the same", a, "ms", "cp", b, "<= 1.3")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("relink", nargs="?", default="build/bin/relink")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--small", action="store_true")
+    arguments = parser.parse_args()
+    relink = os.path.realpath(arguments.relink)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
+        print("| what | relink | beside | ratio | aim |\n|---|---|---|---|---|")
+        small(relink, arguments.runs)
+        library(relink, arguments.runs)
+        if not arguments.small:
+            program(relink, arguments.runs)
+        os.chdir("/")
+
+
+if __name__ == "__main__":
+    main()
