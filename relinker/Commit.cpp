@@ -28,32 +28,75 @@ Error systemError(const Twine &what) {
   return makeError(what + ": " + strerror(errno));
 }
 
-Error writeAll(int fd, ArrayRef<uint8_t> bytes, uint64_t offset,
-               StringRef path) {
+/// Returns 0 or an errno.
+int writeAll(int fd, ArrayRef<uint8_t> bytes, uint64_t offset) {
   while (!bytes.empty()) {
     ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), offset);
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0)
-      return systemError(path + ": cannot write");
+      return n ? errno : EIO;
     bytes = bytes.drop_front(n);
     offset += n;
   }
-  return Error::success();
+  return 0;
+}
+
+/// Rules that the input breaks already are not the output's fault.
+std::string newViolations(const Image &image, ArrayRef<uint8_t> output) {
+  std::vector<RuleViolation> found = checkLoaderRules(output);
+  erase_if(found, [](const RuleViolation &v) { return v.warning; });
+  if (found.empty())
+    return {};
+  std::vector<RuleViolation> had = checkLoaderRules(image.bytes());
+  std::string message;
+  for (const RuleViolation &v : found)
+    if (none_of(had, [&](const RuleViolation &h) {
+          return h.rule == v.rule && !h.warning;
+        }))
+      message += "\n>>> [" + v.rule + "] " + v.message;
+  return message;
+}
+
+} // namespace
+
+PendingOutput::PendingOutput(const Config &config, const Image &image)
+    : config(config), image(image) {
+  StringRef path = config.output;
+  StringRef directory = sys::path::parent_path(path);
+  temporary = (directory.empty() ? "" : directory.str() + "/") + "." +
+              sys::path::filename(path).str() + ".relink-XXXXXX";
+  fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) {
+    createError = errno;
+    return;
+  }
+  sys::RemoveFileOnSignal(temporary);
+  copier = std::thread([this] { copyOriginal(); });
+}
+
+PendingOutput::~PendingOutput() {
+  if (copier.joinable())
+    copier.join();
+  if (fd < 0)
+    return;
+  ::close(fd);
+  if (!committed)
+    ::unlink(temporary.c_str());
+  sys::DontRemoveFileOnSignal(temporary);
 }
 
 /// The kernel copies, or shares the blocks where the file system can.
-Error copyOriginal(const Image &image, uint64_t size, int fd, StringRef path) {
+void PendingOutput::copyOriginal() {
   int from = ::open(image.path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (from < 0)
-    return systemError(image.path + ": cannot open");
-  auto close = scope_exit([&] { ::close(from); });
-  if (::ioctl(fd, FICLONE, from) == 0) {
-    if (::ftruncate(fd, size) != 0)
-      return systemError(path + ": cannot write");
-    return Error::success();
+  if (from < 0) {
+    copyError = errno;
+    return;
   }
-  uint64_t done = 0;
+  auto close = scope_exit([&] { ::close(from); });
+  if (::ioctl(fd, FICLONE, from) == 0)
+    return;
+  uint64_t size = image.bytes().size(), done = 0;
   while (done < size) {
     loff_t in = done, to = done;
     ssize_t n = ::copy_file_range(from, &in, fd, &to, size - done, 0);
@@ -62,10 +105,16 @@ Error copyOriginal(const Image &image, uint64_t size, int fd, StringRef path) {
     done += n;
   }
   // Across file systems, or where it is not implemented.
-  return writeAll(fd, image.bytes().slice(done, size - done), done, path);
+  copyError = writeAll(fd, image.bytes().drop_front(done), done);
 }
 
-Error copyAttributes(const Config &config, const Image &image, int fd) {
+Error PendingOutput::write(ArrayRef<uint8_t> bytes, uint64_t offset) {
+  if (int e = writeAll(fd, bytes, offset))
+    return makeError(config.output + ": cannot write: " + strerror(e));
+  return Error::success();
+}
+
+Error PendingOutput::copyAttributes() {
   struct stat was;
   if (::stat(image.path.c_str(), &was) != 0)
     return systemError(image.path + ": cannot read its attributes");
@@ -99,44 +148,19 @@ Error copyAttributes(const Config &config, const Image &image, int fd) {
   return Error::success();
 }
 
-Error checkLoadable(int fd, StringRef path) {
-  auto written = MemoryBuffer::getOpenFile(fd, path, -1, false);
+Error PendingOutput::checkLoadable() const {
+  auto written = MemoryBuffer::getOpenFile(fd, temporary, -1, false);
   if (!written)
-    return makeError(path + ": cannot read back: " +
+    return makeError(config.output + ": cannot read back: " +
                      written.getError().message());
-  std::string message;
-  for (const RuleViolation &v :
-       checkLoaderRules(arrayRefFromStringRef((*written)->getBuffer())))
-    if (!v.warning)
-      message += "\n>>> [" + v.rule + "] " + v.message;
+  std::string message = newViolations(
+      image, arrayRefFromStringRef((*written)->getBuffer()));
   if (message.empty())
     return Error::success();
-  return makeError(path + ": the output would not load; nothing was written" +
-                   message + "\n>>> this is a bug in relink: please report it");
+  return makeError(config.output + ": the output would not load; nothing was "
+                   "written" + message +
+                   "\n>>> this is a bug in relink: please report it");
 }
-
-/// Rules the input breaks already are not the output's fault.
-Error checkAgainstInput(const Image &image, int fd, StringRef path) {
-  Error e = checkLoadable(fd, path);
-  if (!e)
-    return Error::success();
-  std::vector<RuleViolation> had = checkLoaderRules(image.bytes());
-  bool inputSound = none_of(had, [](auto &v) { return !v.warning; });
-  if (inputSound)
-    return e;
-  auto written = MemoryBuffer::getOpenFile(fd, path, -1, false);
-  if (!written)
-    return e;
-  for (const RuleViolation &v :
-       checkLoaderRules(arrayRefFromStringRef((*written)->getBuffer())))
-    if (!v.warning &&
-        none_of(had, [&](const RuleViolation &h) { return h.rule == v.rule; }))
-      return e;
-  consumeError(std::move(e));
-  return Error::success();
-}
-
-} // namespace
 
 Error checkOutputPath(const Config &config) {
   struct stat in, out;
@@ -157,35 +181,27 @@ Error checkOutputPath(const Config &config) {
   return Error::success();
 }
 
-Error commit(const Config &config, const Image &image, const Output &output) {
-  std::string path = config.output;
-  SmallString<256> directory(sys::path::parent_path(path));
-  std::string temporary =
-      (directory.empty() ? "" : directory.str().str() + "/") + "." +
-      sys::path::filename(path).str() + ".relink-XXXXXX";
-  int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0)
-    return systemError(path + ": cannot write to its directory");
-  sys::RemoveFileOnSignal(temporary);
-  bool committed = false;
-  auto cleanUp = scope_exit([&] {
-    ::close(fd);
-    if (!committed)
-      ::unlink(temporary.c_str());
-    sys::DontRemoveFileOnSignal(temporary);
-  });
-
-  uint64_t size = output.hasTail() ? image.elfEnd : image.bytes().size();
-  if (Error e = copyOriginal(image, size, fd, path))
-    return e;
-  if (Error e = writeAll(fd, output.tail, output.tailOffset, path))
+Error PendingOutput::commit(const Output &output) {
+  const std::string &path = config.output;
+  if (copier.joinable())
+    copier.join();
+  if (createError)
+    return makeError(path + ": cannot write to its directory: " +
+                     strerror(createError));
+  if (copyError)
+    return makeError(path + ": cannot write: " + strerror(copyError));
+  // The tail takes the place of what followed the app's ELF part, and ends with
+  // it.
+  if (output.hasTail() && ::ftruncate(fd, image.elfEnd) != 0)
+    return systemError(path + ": cannot write");
+  if (Error e = write(output.tail, output.tailOffset))
     return e;
   for (const Edit &edit : output.edits)
-    if (Error e = writeAll(fd, edit.bytes, edit.offset, path))
+    if (Error e = write(edit.bytes, edit.offset))
       return e;
-  if (Error e = copyAttributes(config, image, fd))
+  if (Error e = copyAttributes())
     return e;
-  if (Error e = checkAgainstInput(image, fd, path))
+  if (Error e = checkLoadable())
     return e;
   if (::rename(temporary.c_str(), path.c_str()) != 0)
     return systemError(path + ": cannot rename the finished file");

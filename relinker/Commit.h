@@ -10,16 +10,39 @@
 
 #include "Config.h"
 #include "Splice.h"
+#include <thread>
 
 namespace relink {
 
 /// Refuses, before any work, an output that can't be written or is the input.
 llvm::Error checkOutputPath(const Config &config);
 
-/// Writes \p output beside its final name, holds it against the loader's rules,
-/// and renames it. Mode, owner and extended attributes are the input's.
-llvm::Error commit(const Config &config, const Image &image,
-                   const Output &output);
+/// The output under its temporary name, beside its final one. The copy of the
+/// app's bytes starts at once, in a thread, while the patch is still being
+/// linked. Unless it is committed, the file is removed again.
+class PendingOutput {
+public:
+  PendingOutput(const Config &config, const Image &image);
+  ~PendingOutput();
+  PendingOutput(const PendingOutput &) = delete;
+
+  /// Writes edits and tail, gives the file the input's mode, owner and extended
+  /// attributes, holds it against the loaders' rules, and renames it.
+  llvm::Error commit(const Output &output);
+
+private:
+  void copyOriginal();
+  llvm::Error copyAttributes();
+  llvm::Error checkLoadable() const;
+  llvm::Error write(llvm::ArrayRef<uint8_t> bytes, uint64_t offset);
+
+  const Config &config;
+  const Image &image;
+  std::string temporary;
+  int fd = -1, createError = 0, copyError = 0;
+  bool committed = false;
+  std::thread copier;
+};
 
 } // namespace relink
 

@@ -36,6 +36,11 @@ Expected<Report> relink(const Config &config) {
   if (!image)
     return image.takeError();
   const Image &app = **image;
+  // Its bytes are copied while the patch is linked; nothing appears under the
+  // output's name before commit().
+  std::optional<PendingOutput> pending;
+  if (!config.dryRun)
+    pending.emplace(config, app);
   auto target = createX86_64Target();
   if (!target)
     return target.takeError();
@@ -82,7 +87,7 @@ Expected<Report> relink(const Config &config) {
   report.symbolSource = index->sourceFile;
   if (config.dryRun)
     return report;
-  if (Error e = commit(config, app, *output))
+  if (Error e = pending->commit(*output))
     return e;
   report.written = true;
   return report;
