@@ -43,8 +43,13 @@ int writeAll(int fd, ArrayRef<uint8_t> bytes, uint64_t offset) {
 }
 
 /// Rules that the input breaks already are not the output's fault.
-std::string newViolations(const Image &image, ArrayRef<uint8_t> output) {
-  std::vector<RuleViolation> found = checkLoaderRules(output);
+std::string newViolations(const Image &image, ArrayRef<uint8_t> file,
+                          const Output &output) {
+  LoaderBaseline baseline{image.bytes(),
+                          {{output.tailOffset, output.tail.size()}}};
+  for (const Edit &edit : output.edits)
+    baseline.written.push_back({edit.offset, edit.bytes.size()});
+  std::vector<RuleViolation> found = checkLoaderRules(file, &baseline);
   erase_if(found, [](const RuleViolation &v) { return v.warning; });
   if (found.empty())
     return {};
@@ -148,13 +153,13 @@ Error PendingOutput::copyAttributes() {
   return Error::success();
 }
 
-Error PendingOutput::checkLoadable() const {
+Error PendingOutput::checkLoadable(const Output &output) const {
   auto written = MemoryBuffer::getOpenFile(fd, temporary, -1, false);
   if (!written)
     return makeError(config.output + ": cannot read back: " +
                      written.getError().message());
   std::string message = newViolations(
-      image, arrayRefFromStringRef((*written)->getBuffer()));
+      image, arrayRefFromStringRef((*written)->getBuffer()), output);
   if (message.empty())
     return Error::success();
   return makeError(config.output + ": the output would not load; nothing was "
@@ -201,7 +206,7 @@ Error PendingOutput::commit(const Output &output) {
       return e;
   if (Error e = copyAttributes())
     return e;
-  if (Error e = checkLoadable())
+  if (Error e = checkLoadable(output))
     return e;
   if (::rename(temporary.c_str(), path.c_str()) != 0)
     return systemError(path + ": cannot rename the finished file");

@@ -33,7 +33,7 @@ public:
 private:
   void copyOriginal();
   llvm::Error copyAttributes();
-  llvm::Error checkLoadable() const;
+  llvm::Error checkLoadable(const Output &output) const;
   llvm::Error write(llvm::ArrayRef<uint8_t> bytes, uint64_t offset);
 
   const Config &config;

@@ -32,7 +32,9 @@ namespace {
 
 class Checker {
 public:
-  explicit Checker(ArrayRef<uint8_t> file) : file(file) {}
+  explicit Checker(ArrayRef<uint8_t> file,
+                   const LoaderBaseline *baseline = nullptr)
+      : file(file), baseline(baseline) {}
   std::vector<RuleViolation> run();
 
 private:
@@ -45,6 +47,8 @@ private:
   void checkEntry();
   void checkNotes();
   void checkDynamic();
+  bool readDynamic();
+  bool hasNamesOfBaseline() const;
   void checkRelocations(uint64_t address, uint64_t size, const char *what);
   void checkRelr();
   void checkGnuHash();
@@ -62,8 +66,10 @@ private:
   uint64_t value(int64_t tag) const;
   bool has(int64_t tag) const;
   bool isString(uint64_t offset) const;
+  bool isAsBefore(const Checker &before, int64_t tag, uint64_t size) const;
 
   ArrayRef<uint8_t> file;
+  const LoaderBaseline *baseline;
   Ehdr header{};
   ArrayRef<Phdr> segments;
   std::vector<const Phdr *> loads;
@@ -310,13 +316,15 @@ bool Checker::has(int64_t tag) const {
 
 bool Checker::isString(uint64_t offset) const {
   return offset < strings.size() &&
-         memchr(strings.data() + offset, 0, strings.size() - offset);
+         (strings.back() == 0 ||
+          memchr(strings.data() + offset, 0, strings.size() - offset));
 }
 
-void Checker::checkDynamic() {
+/// Reads what .dynamic says; false when there is none.
+bool Checker::readDynamic() {
   auto p = find_if(segments, [](auto &s) { return s.p_type == PT_DYNAMIC; });
   if (p == segments.end() || !inFile(p->p_offset, p->p_filesz, file.size()))
-    return;
+    return false;
   ArrayRef<uint8_t> raw = file.slice(p->p_offset, p->p_filesz);
   bool terminated = false;
   for (size_t i = 0; i + sizeof(Dyn) <= raw.size() && !terminated;
@@ -333,6 +341,60 @@ void Checker::checkDynamic() {
     report("dynamic-writable", "glibc relocates .dynamic in place; it is in a "
                                "segment that is not writable", true);
   strings = at(value(DT_STRTAB), value(DT_STRSZ));
+  // The number of symbols: .hash states it, otherwise .dynsym's header.
+  if (ArrayRef<uint8_t> h = at(value(DT_HASH), 8); has(DT_HASH) && !h.empty())
+    symbolCount = read32le(&h[4]);
+  if (!symbolCount && header.e_shoff &&
+      inFile(header.e_shoff, uint64_t(header.e_shnum) * sizeof(Shdr),
+             file.size())) {
+    auto *s = reinterpret_cast<const Shdr *>(file.data() + header.e_shoff);
+    for (unsigned i = 0; i < header.e_shnum; ++i)
+      if (s[i].sh_type == SHT_DYNSYM && s[i].sh_addr == value(DT_SYMTAB))
+        symbolCount = s[i].sh_size / sizeof(Sym);
+  }
+  return true;
+}
+
+/// Whether the table a tag points at has the bytes it had before. What is in
+/// the same place and was not written needs no look.
+bool Checker::isAsBefore(const Checker &before, int64_t tag,
+                         uint64_t size) const {
+  ArrayRef<uint8_t> now = at(value(tag), size),
+                    old = before.at(before.value(tag), size);
+  if (now.empty() || old.empty())
+    return false;
+  uint64_t offset = now.data() - file.data();
+  bool written = any_of(baseline->written, [&](auto &w) {
+    return w.first < offset + size && offset < w.first + w.second;
+  });
+  if (!written && offset == uint64_t(old.data() - before.file.data()))
+    return true;
+  return now == old;
+}
+
+/// The names of a large library are most of what there is to read, and few
+/// patches change them.
+bool Checker::hasNamesOfBaseline() const {
+  if (!baseline)
+    return false;
+  Checker before(baseline->file);
+  if (!before.checkHeader() || (before.checkLoads(), !before.readDynamic()))
+    return false;
+  if (before.symbolCount != symbolCount || strings.size() != before.strings.size())
+    return false;
+  ArrayRef<uint8_t> hash = at(value(DT_GNU_HASH), 16);
+  if (hash.empty())
+    return false;
+  uint64_t size = 16 + uint64_t(read32le(&hash[8])) * 8 +
+                  uint64_t(read32le(&hash[0])) * 4 + symbolCount * 4;
+  return isAsBefore(before, DT_GNU_HASH, size) &&
+         isAsBefore(before, DT_SYMTAB, symbolCount * sizeof(Sym)) &&
+         isAsBefore(before, DT_STRTAB, strings.size());
+}
+
+void Checker::checkDynamic() {
+  if (!readDynamic())
+    return;
   if (has(DT_STRTAB) && strings.empty() && value(DT_STRSZ))
     report("dynamic-table", "DT_STRTAB " + hex(value(DT_STRTAB)) + "+" +
                                 hex(value(DT_STRSZ)) + " is in no segment");
@@ -364,24 +426,14 @@ void Checker::checkDynamic() {
       report("dynamic-table", Twine(t.name) + " " + hex(value(t.tag)) + "+" +
                                   hex(size) + " is in no segment");
   }
-  // The number of symbols: .hash states it, otherwise .dynsym's header.
-  if (ArrayRef<uint8_t> h = at(value(DT_HASH), 8); has(DT_HASH) && !h.empty())
-    symbolCount = read32le(&h[4]);
-  if (!symbolCount && header.e_shoff &&
-      inFile(header.e_shoff, uint64_t(header.e_shnum) * sizeof(Shdr),
-             file.size())) {
-    auto *s = reinterpret_cast<const Shdr *>(file.data() + header.e_shoff);
-    for (unsigned i = 0; i < header.e_shnum; ++i)
-      if (s[i].sh_type == SHT_DYNSYM && s[i].sh_addr == value(DT_SYMTAB))
-        symbolCount = s[i].sh_size / sizeof(Sym);
-  }
   if (symbolCount && at(value(DT_SYMTAB), symbolCount * sizeof(Sym)).empty())
     report("dynamic-table", "DT_SYMTAB with " + Twine(symbolCount) +
                                 " symbols is in no segment");
   checkRelocations(value(DT_RELA), value(DT_RELASZ), "DT_RELA");
   checkRelocations(value(DT_JMPREL), value(DT_PLTRELSZ), "DT_JMPREL");
   checkRelr();
-  checkGnuHash();
+  if (!hasNamesOfBaseline())
+    checkGnuHash();
   checkVersions();
 }
 
@@ -619,8 +671,9 @@ std::vector<RuleViolation> Checker::run() {
 
 } // namespace
 
-std::vector<RuleViolation> checkLoaderRules(ArrayRef<uint8_t> file) {
-  return Checker(file).run();
+std::vector<RuleViolation> checkLoaderRules(ArrayRef<uint8_t> file,
+                                            const LoaderBaseline *baseline) {
+  return Checker(file, baseline).run();
 }
 
 } // namespace relink

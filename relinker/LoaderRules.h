@@ -20,10 +20,19 @@ struct RuleViolation {
   bool warning = false; ///< loads, but is unsafe or breaks a tool
 };
 
+/// A file that was made from another one by writing some of its bytes.
+struct LoaderBaseline {
+  llvm::ArrayRef<uint8_t> file; ///< the other one
+  std::vector<std::pair<uint64_t, uint64_t>> written; ///< offset and size
+};
+
 /// Holds an x86-64 ELF program or library against what the kernel, glibc's and
 /// musl's loaders require. Reads headers and dynamic tables only; the work is
-/// linear in their size, whatever they say.
-std::vector<RuleViolation> checkLoaderRules(llvm::ArrayRef<uint8_t> file);
+/// linear in their size, whatever they say. With a baseline, tables of names
+/// that are where and what they were are taken as they are.
+std::vector<RuleViolation>
+checkLoaderRules(llvm::ArrayRef<uint8_t> file,
+                 const LoaderBaseline *baseline = nullptr);
 
 } // namespace relink
 

@@ -82,10 +82,10 @@ struct Table {
 
 StringRef nameOf(const Table &table, const Sym &s) {
   // A string table must end in NUL (gABI); a hostile one is cut at its end.
-  return s.st_name >= table.strings.size()
-             ? StringRef()
-             : table.strings.drop_front(s.st_name).take_until(
-                   [](char c) { return c == 0; });
+  if (s.st_name >= table.strings.size())
+    return {};
+  StringRef rest = table.strings.drop_front(s.st_name);
+  return rest.take_front(rest.find('\0'));
 }
 
 Expected<Table> findSymtab(StringRef data, StringRef path) {
