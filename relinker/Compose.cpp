@@ -72,6 +72,8 @@ private:
   void composePatch(const Object &from);
   bool carriesDebugInfo(const Object &object) const;
   ObjectSection *keepWhole(const ObjectSection &piece, Object &to);
+  bool describesDropped(const ObjectSection &from, const ObjectSection &text,
+                        uint64_t offset) const;
   void copyDebugSections(const Object &from, Object &to);
   void copySections(const Object &from, Object &to);
   void copyFrames(const Object &from, Object &to);
@@ -374,8 +376,7 @@ static std::string linkSectionName(const ObjectSection &s) {
 }
 
 bool Composer::carriesDebugInfo(const Object &object) const {
-  return config.debugInfo && !image.section(".debug_info") &&
-         !image.sections.empty() &&
+  return inputs.debug.carry &&
          any_of(object.sections, [](const ObjectSection &s) {
            return s.name == ".debug_info" && s.size;
          });
@@ -413,6 +414,20 @@ ObjectSection *Composer::keepWhole(const ObjectSection &piece, Object &to) {
   return whole;
 }
 
+/// Whether an entry of .debug_info or .debug_addr is that of a function which
+/// is traps now: a debugger would offer a second place to stop. The start of
+/// the section is the unit's as well, and is let alone.
+bool Composer::describesDropped(const ObjectSection &from,
+                                const ObjectSection &text,
+                                uint64_t offset) const {
+  if ((from.name != ".debug_info" && from.name != ".debug_addr") || offset == 0)
+    return false;
+  return none_of(plan.live, [&](const ObjectSection *s) {
+    return s->original == &text && offset >= s->originalOffset &&
+           offset < s->originalOffset + s->size;
+  });
+}
+
 void Composer::copyDebugSections(const Object &from, Object &to) {
   if (!carriesDebugInfo(from))
     return;
@@ -434,6 +449,13 @@ void Composer::copyDebugSections(const Object &from, Object &to) {
       const ObjectSection *home = symbol ? symbol->section : nullptr;
       ObjectSection *whole = home ? wholes.lookup(home) : nullptr;
       if (whole && symbol->isSection()) {
+        if (r.type == R_X86_64_64 && describesDropped(s, *home, r.addend)) {
+          // DWARF's "no address", as of issue 200609.1 (lld writes it as well).
+          std::vector<uint8_t> &data = sectionMap[&s]->data;
+          if (r.offset + 8 <= data.size())
+            std::fill_n(data.begin() + r.offset, 8, 0xff);
+          continue;
+        }
         r.symbol = &to.sectionSymbol(*whole);
         sectionMap[&s]->relocations.push_back(r);
       } else if (symbol && (targetOf(symbol) || sectionMap.count(home))) {
@@ -800,6 +822,7 @@ Expected<LinkInputs> Composer::run() {
     replacementOf[r.body] = &r;
   }
   layOutTls();
+  inputs.debug = planDebugInfo(config, image, plan);
   for (auto &object : plan.objects)
     composePatch(*object);
   composeStandIn();

@@ -14,6 +14,7 @@
 #ifndef RELINK_COMPOSE_H
 #define RELINK_COMPOSE_H
 
+#include "DebugInfo.h"
 #include "EhFrame.h"
 #include "Plan.h"
 
@@ -45,6 +46,7 @@ struct LinkInputs {
   std::vector<LinkInput> libraries; ///< none in a static link
   std::vector<PinnedSection> pinned;
   TlsLayout tls;
+  DebugPlan debug;
   bool hasConstructors = false, hasDestructors = false;
   uint64_t dynamicRoom = 0; ///< bytes for a moved .dynamic, 0 when it stays
 };

@@ -52,6 +52,7 @@ struct Config {
 
   InPlacePolicy inPlace = InPlacePolicy::Auto;
   bool debugInfo = true; ///< carry the patch's DWARF into the output
+  bool fullDebugInfo = false; ///< carry it whatever it costs
   bool fullSymbolTable = false; ///< name everything new, whatever it costs
   bool keepRegisters = true;   ///< save what -fipa-ra callers may rely on
   bool dropPrivileges = false; ///< allow losing setuid, capabilities, owner

@@ -144,6 +144,7 @@ private:
   void writeWritable();
   void writeReadOnly();
   void writeLinkerTables();
+  void writeDebugInfo();
 
   const Image &image;
   const Plan &plan;
@@ -224,6 +225,14 @@ void Script::writeLinkerTables() {
     out << "  " << name << " : { *(" << name << ") } :tables\n";
 }
 
+/// References into the app's part of a section are not there; those into the
+/// patch's have to count it in.
+void Script::writeDebugInfo() {
+  for (const DebugPrefix &p : inputs.debug.prefixes)
+    out << "  " << p.name << " 0 : { . += " << p.size << "; *(" << p.name
+        << ") }\n";
+}
+
 std::string Script::write() {
   out << "PHDRS {\n  rw PT_LOAD FLAGS(6);\n  rx PT_LOAD FLAGS(5);\n";
   if (inputs.tls.present)
@@ -239,6 +248,7 @@ std::string Script::write() {
   writeWritable();
   writeReadOnly();
   writeLinkerTables();
+  writeDebugInfo();
   out << "}\n";
   return text;
 }

@@ -258,6 +258,7 @@ Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
   // Beyond this point the loaded part is complete.
   if (Error e = mergeSymbolTable(c, out))
     return e;
+  hideReplacedFunctions(c, out);
   addDebugInfo(c, out);
   addDebugFrame(c, out);
   if (Error e = writeHeaders(c, out))

@@ -33,6 +33,7 @@ struct OutputSection {
   std::string name;
   Shdr header{};
   int original = -1;
+  std::string renamed; ///< a new name for an original section
 };
 
 /// What was done, for the summary.
@@ -122,6 +123,7 @@ llvm::Error makeRoomForSegments(const SpliceContext &c, Output &out);
 llvm::Error writeDynamicSection(const SpliceContext &c, Output &out);
 llvm::Error writeProgramHeaders(const SpliceContext &c, Output &out);
 llvm::Error mergeSymbolTable(const SpliceContext &c, Output &out);
+void hideReplacedFunctions(const SpliceContext &c, Output &out);
 void addDebugInfo(const SpliceContext &c, Output &out);
 void addDebugFrame(const SpliceContext &c, Output &out);
 llvm::Error writeHeaders(const SpliceContext &c, Output &out);

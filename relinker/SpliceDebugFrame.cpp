@@ -88,23 +88,6 @@ void DebugFrameWriter::add(const FdeView &fde) {
 
 } // namespace
 
-/// The linked DWARF of the patch, in a file that has none of its own.
-void addDebugInfo(const SpliceContext &c, Output &out) {
-  if (out.sections.empty() || !out.hasTail())
-    return;
-  for (const PatchSection &s : c.patch.sections) {
-    if ((s.flags & SHF_ALLOC) || !s.name.starts_with(".debug_") || !s.size)
-      continue;
-    out.tail.resize(alignTo(out.tailOffset + out.tail.size(), s.align) -
-                    out.tailOffset);
-    uint64_t offset = out.tailOffset + out.tail.size();
-    out.tail.insert(out.tail.end(), s.data.begin(), s.data.end());
-    if (unsigned i = out.addSection(s.name, s.type, s.flags, 0, offset, s.size,
-                                    s.align))
-      out.sections[i].header.sh_entsize = s.entrySize;
-  }
-}
-
 void addDebugFrame(const SpliceContext &c, Output &out) {
   const PatchSection *frame = c.patch.section(".relink.eh_frame");
   if (!frame || out.sections.empty() || c.patch.unwindRows.empty())

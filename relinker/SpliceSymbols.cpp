@@ -250,12 +250,12 @@ Error writeHeaders(const SpliceContext &c, Output &out) {
     auto *old = reinterpret_cast<const Shdr *>(image.bytes().data() +
                                                image.header.e_shoff);
     for (OutputSection &s : out.sections) {
-      if (s.original >= 0) {
+      if (s.original >= 0 && s.renamed.empty()) {
         s.header.sh_name = old[s.original].sh_name;
         continue;
       }
       s.header.sh_name = strings.size();
-      strings += s.name;
+      strings += s.renamed.empty() ? s.name : s.renamed;
       strings.push_back('\0');
     }
     names.header.sh_offset = out.tailOffset + out.tail.size();

@@ -145,6 +145,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   c.dropProperties = args.hasArg(OPT_allow_lost_cet);
   c.verbose = args.hasArg(OPT_verbose);
   c.debugInfo = !args.hasArg(OPT_no_debug);
+  c.fullDebugInfo = args.hasArg(OPT_full_debug);
   c.fullSymbolTable = args.hasArg(OPT_full_symtab);
   c.keepRegisters = !args.hasArg(OPT_no_keep_registers);
   if (args.hasArg(OPT_no_in_place))

@@ -43,6 +43,7 @@ def grp_how : OptionGroup<"how">, HelpText<"HOW IT IS DONE">;
 let Group = grp_how in {
 def no_in_place : F<"no-in-place", "Never overwrite an old body, always redirect to the new one">;
 def no_debug : F<"no-debug", "Leave the patch's debug information out">;
+def full_debug : F<"full-debug", "Carry the patch's debug information even if it takes more than 64 KiB, what must be copied of the app's own included">;
 def full_symtab : F<"full-symtab", "Copy .symtab even if it is large, so that old bodies (NAME.relink.orig) and new local symbols are named in it">;
 def no_keep_registers : F<"no-keep-registers", "Don't save registers that callers compiled with -fipa-ra may rely on">;
 def allow_lost_cet : F<"allow-lost-cet", "Accept a patch without the IBT or SHSTK that the app has">;
