@@ -301,7 +301,9 @@ ObjectSymbol *Composer::symbolIn(Object &to, ObjectSymbol *old) {
   if (s->kind == ObjectSymbol::Kind::Undefined ||
       (s->kind == ObjectSymbol::Kind::Defined && !here)) {
     made = &to.addSymbol(s->name);
-    made->binding = s->isWeak() ? STB_WEAK : STB_GLOBAL;
+    // What the linker takes out of a TLS sequence need not exist.
+    bool weak = s->isWeak() || s->name == "__tls_get_addr";
+    made->binding = weak ? STB_WEAK : STB_GLOBAL;
     return made;
   }
   made = &to.addSymbol(s->name);

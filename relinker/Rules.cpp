@@ -68,6 +68,7 @@ private:
   // Pass 3: references.
   Error resolveReferences();
   Error resolve(const Object &object, ObjectSymbol *symbol);
+  bool isRelaxedCall(const ObjectSection &s, const ObjectRelocation &r) const;
   Expected<LinkTarget *> resolveUndefined(const Object &object,
                                           const ObjectSymbol &symbol);
   Expected<LinkTarget *> targetFor(const AppSymbol &symbol);
@@ -828,6 +829,19 @@ Error Chooser::resolve(const Object &object, ObjectSymbol *symbol) {
   return Error::success();
 }
 
+/// In executables the general and local dynamic TLS sequences become plain
+/// accesses (psABI, "Linker optimization"), and the call in them goes away:
+/// static programs may have nothing to call.
+bool Chooser::isRelaxedCall(const ObjectSection &s,
+                            const ObjectRelocation &r) const {
+  return image.kind != ImageKind::Shared && r.symbol->name == "__tls_get_addr" &&
+         any_of(s.relocations, [&](const ObjectRelocation &before) {
+           return (before.type == R_X86_64_TLSGD ||
+                   before.type == R_X86_64_TLSLD) &&
+                  before.offset < r.offset && r.offset - before.offset < 10;
+         });
+}
+
 Error Chooser::resolveReferences() {
   // Names the patch itself defines are taken before others are given out.
   for (auto &[name, symbol] : globals)
@@ -838,7 +852,7 @@ Error Chooser::resolveReferences() {
       if (!plan.live.count(&s))
         continue;
       for (const ObjectRelocation &r : s.relocations)
-        if (r.symbol && !isTableEntry(s, r))
+        if (r.symbol && !isTableEntry(s, r) && !isRelaxedCall(s, r))
           if (Error e = resolve(*object, r.symbol))
             return e;
       auto frame = frameOf.find(&s);
