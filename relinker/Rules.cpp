@@ -29,7 +29,8 @@ std::string shown(StringRef name) { return demangle(name.str()); }
 
 /// The linker defines these itself.
 bool isLinkerDefined(StringRef name) {
-  return name == "_GLOBAL_OFFSET_TABLE_" || name == "__tls_get_addr_opt";
+  return name == "_GLOBAL_OFFSET_TABLE_" || name == "_TLS_MODULE_BASE_" ||
+         name == "__tls_get_addr_opt";
 }
 
 class Chooser {

@@ -39,6 +39,9 @@ constexpr int64_t addressTags[] = {DT_HASH,   DT_STRTAB,  DT_SYMTAB,
                                    DT_VERSYM, DT_VERDEF,  DT_VERNEED,
                                    DT_RELR};
 
+/// Names the free bytes behind the table.
+constexpr StringLiteral spareName = ".patch.spare";
+
 bool isMovable(const Image &image, const Shdr &s, StringRef name) {
   switch (s.sh_type) {
   case SHT_NOTE:
@@ -80,7 +83,8 @@ findMovables(const Image &image, ArrayRef<OutputSection> sections, uint64_t from
         s.original < 0)
       continue;
     lastEnd = std::max<uint64_t>(lastEnd, h.sh_offset + h.sh_size);
-    if (h.sh_offset >= to || h.sh_offset + h.sh_size <= from)
+    if (h.sh_offset >= to || h.sh_offset + h.sh_size <= from ||
+        s.name == spareName)
       continue;
     if (!(h.sh_flags & SHF_ALLOC) || !isMovable(image, h, s.name))
       return std::nullopt;
@@ -342,6 +346,42 @@ static std::vector<Movable> withSpareEntries(const Image &image,
   return more && size <= mostMoved ? *more : needed;
 }
 
+/// patchelf wipes what lies between the table and the first section that has
+/// contents of its own, and puts .dynamic there, read-only (0.14 to 0.18,
+/// rewriteSectionsExecutable): it works only if that section follows closely.
+/// So in a program at fixed addresses the free bytes are a section.
+static void nameSpareBytes(const Image &image, Output &out) {
+  auto spare = find_if(out.sections, [](const OutputSection &s) {
+    return s.name == spareName;
+  });
+  if (spare == out.sections.end() &&
+      (image.header.e_type != ET_EXEC || image.dynamic.entries.empty() ||
+       out.sections.empty()))
+    return;
+  uint64_t from = alignTo(out.tableOffset + out.segments.size() * sizeof(Phdr), 8);
+  uint64_t to = UINT64_MAX, address = 0;
+  for (const Phdr &p : out.segments)
+    if (p.p_type == PT_LOAD && p.p_offset <= out.tableOffset &&
+        p.p_offset + p.p_filesz > from) {
+      to = p.p_offset + p.p_filesz;
+      address = p.p_vaddr + (from - p.p_offset);
+    }
+  for (const OutputSection &s : out.sections)
+    if (s.header.sh_type != SHT_NULL && s.header.sh_type != SHT_NOBITS &&
+        s.name != spareName && s.header.sh_size &&
+        s.header.sh_offset + s.header.sh_size > from)
+      to = std::min<uint64_t>(to, s.header.sh_offset);
+  bool any = to != UINT64_MAX && to > from;
+  if (spare != out.sections.end()) {
+    spare->header.sh_offset = from;
+    spare->header.sh_addr = any ? address : spare->header.sh_addr;
+    spare->header.sh_size = any ? to - from : 0;
+  } else if (any) {
+    out.addSection(spareName, SHT_PROGBITS, SHF_ALLOC, address, from, to - from,
+                   8);
+  }
+}
+
 Error makeRoomForSegments(const SpliceContext &c, Output &out) {
   const Image &image = c.image;
   bool needsRw = c.patch.hasWritable();
@@ -371,6 +411,7 @@ Error makeRoomForSegments(const SpliceContext &c, Output &out) {
   }
   out.rxFileSize = out.tail.size() - out.rxOffset;
   addLoads(c, out);
+  nameSpareBytes(image, out);
   return Error::success();
 }
 

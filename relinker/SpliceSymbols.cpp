@@ -76,6 +76,18 @@ void SymbolMerger::append(StringRef name, uint8_t type, uint64_t value,
   added.push_back(s);
 }
 
+/// How far the section that \p s lies in has moved.
+uint64_t movedBy(const Image &image, const Output &out, const Sym &s) {
+  if (s.st_shndx == SHN_UNDEF || s.st_shndx >= image.sections.size())
+    return 0;
+  const OutputSection &home = out.sections[s.st_shndx];
+  const Section &was = image.sections[s.st_shndx];
+  if (home.original < 0 || s.st_value < was.address ||
+      s.st_value > was.address + was.size)
+    return 0;
+  return home.header.sh_addr - was.address;
+}
+
 /// Symbols of replaced functions, of moved sections, of moved thread-locals.
 void SymbolMerger::updateOld() {
   DenseMap<uint64_t, const ReplacedFunction *> replaced;
@@ -97,11 +109,7 @@ void SymbolMerger::updateOld() {
     }
     if (s.st_shndx == SHN_UNDEF || s.st_shndx >= out.sections.size())
       continue;
-    const OutputSection &home = out.sections[s.st_shndx];
-    const Section &was = image.sections[s.st_shndx];
-    if (home.original >= 0 && home.header.sh_addr != was.address &&
-        s.st_value >= was.address && s.st_value <= was.address + was.size)
-      s.st_value = s.st_value + (home.header.sh_addr - was.address);
+    s.st_value = s.st_value + movedBy(image, out, s);
     auto it = replaced.find(s.st_value);
     if (it == replaced.end() || (type != STT_FUNC && type != STT_GNU_IFUNC) ||
         s.st_name >= names.size())
@@ -182,6 +190,14 @@ void updateInPlace(const SpliceContext &c, const Shdr &symtab, Output &out) {
   auto *begin = reinterpret_cast<const Sym *>(c.image.bytes().data() +
                                               symtab.sh_offset);
   for (size_t i = 0; i < symtab.sh_size / sizeof(Sym); ++i) {
+    if (uint64_t by = movedBy(c.image, out, begin[i])) {
+      Sym s = begin[i];
+      s.st_value = s.st_value + by;
+      out.edit(symtab.sh_offset + i * sizeof(Sym),
+               {reinterpret_cast<const uint8_t *>(&s), sizeof(Sym)},
+               "symbol of a moved section");
+      continue;
+    }
     if (begin[i].getType() != STT_FUNC || begin[i].st_shndx == SHN_UNDEF)
       continue;
     auto it = replaced.find(begin[i].st_value);

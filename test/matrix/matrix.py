@@ -144,15 +144,15 @@ class MatrixFormat(lit.formats.TestFormat):
                 open(os.path.join(directory, part), "w").write(text)
         run = Run(directory, test.config.environment)
         try:
-            self.check(run, test.kind, parts, options, properties, cc, cflags,
+            self.check(run, available, parts, options, properties, cc, cflags,
                        ldflags, pflags)
         except (Failed, subprocess.TimeoutExpired) as e:
             return lit.Test.FAIL, "\n".join(run.log + [str(e)])
         shutil.rmtree(directory, ignore_errors=True)
         return lit.Test.PASS, ""
 
-    def check(self, run, kind, parts, options, properties, cc, cflags, ldflags,
-              pflags):
+    def check(self, run, available, parts, options, properties, cc, cflags,
+              ldflags, pflags):
         cxx = "app.cpp" in parts
         def compiler(base, is_cxx):
             return CXX.get(base, base) if is_cxx else CC.get(base, base)
@@ -196,6 +196,9 @@ class MatrixFormat(lit.formats.TestFormat):
                 run(f"cp {file} libapp.so")
             return "./driver" if shared else f"./{file}"
         expect("the patched program", run(install("fixed")), parts["after"])
+        if "tools" in option("also"):
+            self.other_tools(run, install, output, shared, parts["after"],
+                             available)
         run("strip -o fixed.strip fixed")
         expect("the patched and stripped program", run(install("fixed.strip")),
                parts["after"])
@@ -207,3 +210,33 @@ class MatrixFormat(lit.formats.TestFormat):
         run("llvm-strip -o fixed.lstrip fixed")
         expect("the patched and llvm-stripped program",
                run(install("fixed.lstrip")), parts["after"])
+
+    def other_tools(self, run, install, output, shared, wanted, available):
+        """The output serves the tools of the trade as the input does."""
+        start = install("fixed")
+        if "qemu" in available:
+            expect("the patched program under qemu", run("qemu-x86_64 " + start),
+                   wanted)
+        if "elfutils" in available:
+            def complaints(file):
+                p = subprocess.run(["eu-elflint", "--gnu-ld", file], text=True,
+                                   cwd=run.directory, env=run.environment,
+                                   capture_output=True)
+                # Section numbers and addresses differ; what is said may not.
+                return {re.sub(r"\[ *\d+\]|0x[0-9a-f]+|\d+", "N", line)
+                        for line in (p.stdout + p.stderr).splitlines()
+                        if line.strip() != "No errors"}
+            new = complaints("fixed") - complaints("original")
+            if new:
+                raise Failed("eu-elflint finds new faults:\n" + "\n".join(sorted(new)))
+        if re.search(": (warning|error): ", run("llvm-readelf -aW fixed 2>&1")):
+            raise Failed("llvm-readelf warns")
+        run("objdump -d fixed && readelf -aW fixed")
+        run("objcopy --only-keep-debug fixed fixed.debug")
+        interpreted = ".interp" in run("readelf -SW original")
+        if "patchelf" in available and (shared or interpreted):
+            run("patchelf --set-rpath /nowhere --output fixed.rpath fixed")
+            expect("the patched program with a new run path",
+                   run(install("fixed.rpath")), wanted)
+            run("strip fixed.rpath")
+            expect("the same, stripped", run(install("fixed.rpath")), wanted)
