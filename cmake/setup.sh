@@ -32,6 +32,7 @@ relink_packages_test="
   libgtest-dev
   liblief-dev
   libncurses-dev
+  linux-perf
   make
   mold
   musl-tools

@@ -170,12 +170,15 @@ Error Image::readSections() {
     return error("truncated: the section header table lies outside the file");
   auto *table =
       reinterpret_cast<const Shdr *>(buffer->getBufferStart() + header.e_shoff);
-  StringRef names;
-  if (header.e_shstrndx < header.e_shnum) {
-    const Shdr &s = table[header.e_shstrndx];
-    if (fits(s.sh_offset, s.sh_size, total))
-      names = buffer->getBuffer().substr(s.sh_offset, s.sh_size);
-  }
+  unsigned namesAt = header.e_shstrndx;
+  if (namesAt >= header.e_shnum || table[namesAt].sh_type != SHT_STRTAB ||
+      !fits(table[namesAt].sh_offset, table[namesAt].sh_size, total))
+    return error("section " + Twine(namesAt) + ", which should hold the names "
+                 "of the sections (e_shstrndx), is no string table\n>>> it "
+                 "would run without section headers: with e_shoff, e_shnum and "
+                 "e_shstrndx 0");
+  StringRef names = buffer->getBuffer().substr(table[namesAt].sh_offset,
+                                               table[namesAt].sh_size);
   bool anyAllocBytes = false, anyAlloc = false;
   for (unsigned i = 0; i < header.e_shnum; ++i) {
     const Shdr &s = table[i];

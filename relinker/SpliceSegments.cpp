@@ -96,6 +96,8 @@ findMovables(const Image &image, ArrayRef<OutputSection> sections, uint64_t from
           h.sh_offset >= p.p_offset && h.sh_offset < p.p_offset + p.p_filesz)
         m = {p.p_offset, p.p_vaddr, p.p_filesz,
              std::max<uint64_t>({p.p_align, h.sh_addralign, 4})};
+    if (!isPowerOf2_64(m.align) || m.align > pageSize)
+      return std::nullopt;
     if (!is_contained(out, m))
       out.push_back(m);
   }

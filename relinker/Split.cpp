@@ -360,7 +360,7 @@ Splitter::trueTarget(const ObjectSection &s, const ObjectRelocation &r) const {
     auto end = section->second.find(r.offset);
     if (end == section->second.end())
       return std::nullopt;
-    return r.addend + int64_t(end->second - r.offset);
+    return uint64_t(r.addend) + (end->second - r.offset);
   }
   // `.long label - table` became label + (place - table) - place.
   auto starts = tables.find(&s);
@@ -369,7 +369,7 @@ Splitter::trueTarget(const ObjectSection &s, const ObjectRelocation &r) const {
   auto after = llvm::upper_bound(starts->second, r.offset);
   if (after == starts->second.begin())
     return r.addend;
-  return r.addend - int64_t(r.offset - *std::prev(after));
+  return uint64_t(r.addend) - (r.offset - *std::prev(after));
 }
 
 const Piece *Splitter::pieceAt(const ObjectSection &s, uint64_t offset) const {

@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 
 import lit.formats
 
@@ -86,6 +87,11 @@ if os.path.exists("/usr/include/LIEF/LIEF.hpp"):
     config.available_features.add("lief")
 if os.geteuid() == 0:
     config.available_features.add("root")
+# Many machines don't let one measure, even oneself.
+if found("perf") and subprocess.run(
+        ["perf", "record", "-q", "-e", "cpu-clock", "-o", "/dev/null", "true"],
+        capture_output=True).returncode == 0:
+    config.available_features.add("perf")
 config.available_features.add(platform.machine().replace("_", "-"))
 
 with open(os.path.join(build, "CMakeCache.txt")) as cache:

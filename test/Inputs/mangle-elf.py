@@ -31,7 +31,7 @@ PHDR = {
 SHDR = {
     "sh_name": (0, "I"), "sh_type": (4, "I"), "sh_flags": (8, "Q"),
     "sh_addr": (16, "Q"), "sh_offset": (24, "Q"), "sh_size": (32, "Q"),
-    "sh_link": (40, "I"),
+    "sh_link": (40, "I"), "sh_addralign": (48, "Q"),
 }
 PT = {
     "NULL": 0, "LOAD": 1, "DYNAMIC": 2, "INTERP": 3, "NOTE": 4, "PHDR": 6,
