@@ -97,7 +97,6 @@ private:
                    uint64_t address, uint64_t size);
   void addProperty(Object &object) const;
   uint64_t dynamicRoom() const;
-  ObjectSymbol *definitionOf(ObjectSymbol *s) const;
   const LinkTarget *targetOf(const ObjectSymbol *s) const {
     auto it = plan.references.find(s);
     return it == plan.references.end() ? nullptr : it->second;
@@ -113,7 +112,6 @@ private:
   LinkInputs inputs;
   DenseMap<const LinkTarget *, bool> used;
   std::map<std::string, LinkTarget *> places;
-  StringMap<ObjectSymbol *> globals;
   DenseMap<const ObjectSymbol *, const Replacement *> replacementOf;
   // Per patch object:
   DenseMap<const ObjectSection *, ObjectSection *> sectionMap;
@@ -122,13 +120,6 @@ private:
   DenseMap<const ObjectSection *, uint64_t> placeIn; ///< offset in its section
   DenseMap<const ObjectSection *, ObjectSection *> wholes; ///< see keepWhole()
 };
-
-ObjectSymbol *Composer::definitionOf(ObjectSymbol *s) const {
-  if (!s || s->isLocal())
-    return s;
-  ObjectSymbol *winner = globals.lookup(s->name);
-  return winner ? winner : s;
-}
 
 //===----------------------------------------------------------------------===//
 // TLS
@@ -286,7 +277,7 @@ bool Composer::useExistingSlot(Object &to, const LinkTarget &t, Use use,
 }
 
 ObjectSymbol *Composer::symbolIn(Object &to, ObjectSymbol *old) {
-  ObjectSymbol *s = definitionOf(old);
+  ObjectSymbol *s = plan.definitionOf(old);
   if (!s)
     return nullptr;
   ObjectSymbol *&made = symbolMap[s];
@@ -327,7 +318,7 @@ ObjectSymbol *Composer::symbolIn(Object &to, ObjectSymbol *old) {
 void Composer::copyRelocation(const ObjectSection &from, ObjectSection &to,
                               const ObjectRelocation &old, ObjectRelocation r,
                               Object &object) {
-  ObjectSymbol *s = definitionOf(r.symbol);
+  ObjectSymbol *s = plan.definitionOf(r.symbol);
   if (!s) {
     to.relocations.push_back(r);
     return;
@@ -447,7 +438,7 @@ void Composer::copyDebugSections(const Object &from, Object &to) {
     if (!s.isDebug() || s.dropped)
       continue;
     for (ObjectRelocation r : s.relocations) {
-      ObjectSymbol *symbol = definitionOf(r.symbol);
+      ObjectSymbol *symbol = plan.definitionOf(r.symbol);
       const ObjectSection *home = symbol ? symbol->section : nullptr;
       ObjectSection *whole = home ? wholes.lookup(home) : nullptr;
       if (whole && symbol->isSection()) {
@@ -633,7 +624,7 @@ void Composer::composePatch(const Object &from) {
     bool kept = s.section && sectionMap.count(s.section) && !s.isSection() &&
                 !s.name.empty() && d.action == Action::Own &&
                 !StringRef(s.name).starts_with(".L");
-    bool winner = s.isLocal() || globals.lookup(s.name) == &s;
+    bool winner = s.isLocal() || plan.definitions.lookup(s.name) == &s;
     if (kept && winner)
       if (ObjectSymbol *made = symbolIn(to, const_cast<ObjectSymbol *>(&s));
           made && is_contained(plan.exports, &s))
@@ -810,13 +801,6 @@ uint64_t Composer::dynamicRoom() const {
 //===----------------------------------------------------------------------===//
 
 Expected<LinkInputs> Composer::run() {
-  for (auto &object : plan.objects)
-    for (ObjectSymbol &s : object->symbols)
-      if (s.isDefined() && !s.isLocal() && !s.name.empty()) {
-        ObjectSymbol *&known = globals[s.name];
-        if (!known || (known->isWeak() && !s.isWeak()))
-          known = &s;
-      }
   for (Replacement &r : plan.replacements) {
     if (Error e = chooseRegisters(r))
       return e;

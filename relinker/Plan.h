@@ -19,6 +19,7 @@
 #include "SymbolIndex.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/StringMap.h"
 #include <deque>
 
 namespace relink {
@@ -67,6 +68,8 @@ struct Remark {
 
 struct Plan {
   std::vector<std::unique_ptr<Object>> objects;
+  /// The patch's own global definitions: of several, the one that counts.
+  llvm::StringMap<ObjectSymbol *> definitions;
   llvm::DenseMap<const ObjectSymbol *, Decision> decisions;
   std::vector<Replacement> replacements;
   std::deque<LinkTarget> targets;
@@ -78,6 +81,9 @@ struct Plan {
     std::vector<FrameRecord> records;
   };
   llvm::DenseMap<const Object *, std::vector<Frames>> frames;
+  /// The record of each section of code, and its table.
+  llvm::DenseMap<const ObjectSection *, std::pair<const Frames *, unsigned>>
+      frameOf;
   /// Slots of .init_array/.fini_array that the patch adds, in order.
   std::vector<std::pair<const ObjectSection *, const ObjectRelocation *>>
       constructors, destructors;
@@ -87,6 +93,15 @@ struct Plan {
   std::vector<std::pair<std::string, uint64_t>> bound;
   std::vector<std::string> added;
   std::vector<Remark> remarks;
+
+  /// The definition that references to \p symbol mean: it, or the strong one
+  /// of another object.
+  ObjectSymbol *definitionOf(ObjectSymbol *symbol) const {
+    if (!symbol || symbol->isLocal())
+      return symbol;
+    ObjectSymbol *winner = definitions.lookup(symbol->name);
+    return winner ? winner : symbol;
+  }
 };
 
 } // namespace relink

@@ -19,6 +19,7 @@
 #include "Link.h"
 #include "PatchReader.h"
 #include "Rules.h"
+#include "Selections.h"
 #include "Security.h"
 #include "Splice.h"
 

@@ -24,9 +24,6 @@ llvm::Error chooseByRules(const Config &config, const Image &image,
                           const SymbolIndex &index, const ImportTable &imports,
                           Plan &plan);
 
-/// Every name the rules may ask the symbol index for.
-llvm::StringSet<> collectNames(const Config &config, const Plan &plan);
-
 } // namespace relink
 
 #endif

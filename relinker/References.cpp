@@ -1,0 +1,315 @@
+//===- References.cpp - What the patch's references mean ------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "References.h"
+#include "Error.h"
+#include "Imports.h"
+#include "Liveness.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+namespace {
+
+/// The linker defines these itself.
+bool isLinkerDefined(StringRef name) {
+  return name == "_GLOBAL_OFFSET_TABLE_" || name == "_TLS_MODULE_BASE_" ||
+         name == "__tls_get_addr_opt";
+}
+
+class ReferenceResolver {
+public:
+  ReferenceResolver(const Config &config, const Image &image,
+                    const SymbolIndex &index, const ImportTable &imports,
+                    Selections &selections, Plan &plan)
+      : image(image), index(index), imports(imports), selections(selections),
+        plan(plan), libraries(image, config) {}
+  Error run();
+
+private:
+  Error resolve(const Object &object, ObjectSymbol *symbol);
+  bool isRelaxedCall(const ObjectSection &s, const ObjectRelocation &r) const;
+  Expected<LinkTarget *> resolveUndefined(const Object &object,
+                                          const ObjectSymbol &symbol);
+  Expected<LinkTarget *> targetFor(const AppSymbol &symbol);
+  LinkTarget &newTarget(LinkTarget::Kind kind, StringRef name);
+  Expected<LinkTarget *> importTarget(StringRef name, bool weak);
+  Error undefinedError(const Object &object, const ObjectSymbol &symbol) const;
+
+  const Image &image;
+  const SymbolIndex &index;
+  const ImportTable &imports;
+  Selections &selections;
+  Plan &plan;
+  LibrarySearch libraries;
+  StringMap<LinkTarget *> byKey;
+  StringSet<> linkNames;
+};
+
+LinkTarget &ReferenceResolver::newTarget(LinkTarget::Kind kind,
+                                         StringRef name) {
+  LinkTarget &t = plan.targets.emplace_back();
+  t.kind = kind;
+  t.name = name.str();
+  t.linkName = t.name;
+  // A static and a global of one name are two targets with two link names.
+  for (unsigned n = 1; !linkNames.insert(t.linkName).second; ++n)
+    t.linkName = (name + ".relink." + Twine(n)).str();
+  return t;
+}
+
+Expected<LinkTarget *> ReferenceResolver::targetFor(const AppSymbol &a) {
+  LinkTarget *&known = byKey[(Twine(a.type == STT_TLS ? "tls " : "at ") +
+                              hex(a.address) + (a.dynamic ? " " + a.name : ""))
+                                 .str()];
+  if (known)
+    return known;
+  // Rule 12 and -Bsymbolic: an exported symbol of a library may be preempted,
+  // by an executable's COPY relocation for one, so it is not bound at once.
+  bool preemptible = image.kind == ImageKind::Shared && a.dynamic &&
+                     a.visibility == STV_DEFAULT && !image.dynamic.symbolic &&
+                     !a.isLocal();
+  if (a.type == STT_GNU_IFUNC && !preemptible) {
+    uint64_t stub = imports.ifuncStub(a.address);
+    if (!stub && image.kind == ImageKind::StaticExecutable)
+      return makeError(image.path + ": " + a.name +
+                       " is an indirect function "
+                       "(IFUNC) that the app itself never calls, and a static "
+                       "executable can resolve no new one\n>>> remedy: call "
+                       "one of its implementations by name");
+    LinkTarget &t = newTarget(LinkTarget::Kind::Address, a.name);
+    t.address = stub ? stub : a.address;
+    t.type = stub ? STT_FUNC : STT_GNU_IFUNC;
+    return known = &t;
+  }
+  LinkTarget &t = newTarget(preemptible ? LinkTarget::Kind::Export
+                                        : LinkTarget::Kind::Address,
+                            a.name);
+  t.address = a.address;
+  t.size = a.size;
+  t.type = a.type;
+  t.dynamic = a.dynamic;
+  return known = &t;
+}
+
+Expected<LinkTarget *> ReferenceResolver::importTarget(StringRef name,
+                                                       bool weak) {
+  LinkTarget *&known = byKey[("import " + name).str()];
+  if (known)
+    return known;
+  const DynamicReference *have = imports.undefined(name);
+  if (have && have->canonicalPlt) {
+    // Its PLT entry is the function's address for the whole process.
+    LinkTarget &t = newTarget(LinkTarget::Kind::Address, name);
+    t.address = have->canonicalPlt;
+    t.type = STT_FUNC;
+    return known = &t;
+  }
+  LibrarySymbol found;
+  if (have) {
+    const Sym &s = image.dynamicSymbols()[have->index];
+    found.type = s.getType();
+    found.size = s.st_size;
+    found.binding = s.getBinding();
+    // An undefined entry often lacks type and size, which a COPY relocation
+    // and a canonical PLT entry need; the library knows them.
+    if (found.type == STT_NOTYPE || (found.type == STT_OBJECT && !found.size) ||
+        (found.type == STT_OBJECT && !image.isPositionIndependent())) {
+      auto fromLibrary = libraries.find(name);
+      if (!fromLibrary)
+        return fromLibrary.takeError();
+      if (*fromLibrary)
+        found = **fromLibrary;
+    }
+    found.needsNewDependency = false;
+  } else {
+    if (image.isStatic())
+      return nullptr;
+    auto fromLibrary = libraries.find(name);
+    if (!fromLibrary)
+      return fromLibrary.takeError();
+    if (!*fromLibrary)
+      return nullptr;
+    found = **fromLibrary;
+  }
+  LinkTarget &t = newTarget(LinkTarget::Kind::Import, name);
+  t.dynamic = have ? have->index : 0;
+  t.type = found.type;
+  t.size = found.size;
+  t.weak = weak;
+  t.library = found;
+  return known = &t;
+}
+
+Error ReferenceResolver::undefinedError(const Object &object,
+                                        const ObjectSymbol &s) const {
+  std::string message = object.name + ": undefined symbol: " + shown(s.name);
+  for (const ObjectSection *section : plan.live)
+    for (const ObjectRelocation &r : section->relocations)
+      if (r.symbol == &s) {
+        message += "\n>>> referenced by " + object.name + ":(" + section->name +
+                   "+" + hex(r.offset) + ")";
+        goto named;
+      }
+named:
+  message += "\n>>> neither the patch, " + image.path +
+             ", nor a library it needs defines it";
+  for (const std::string &n : nearNames(image, plainName(s.name)))
+    message += "\n>>> did you mean: " + shown(n);
+  for (const std::string &library : libraries.missing())
+    message += "\n>>> needed library not found: " + library;
+  if (!index.hasFullTable)
+    message += "\n>>> " + image.path +
+               " was stripped, so its own local and "
+               "hidden symbols are not known";
+  return makeError(message + "\n>>> remedy: --bind " + s.name +
+                   "=file.c:name or 0xADDR, --symbol " + s.name +
+                   "=0xADDR, or -l LIBRARY");
+}
+
+/// Rule 8, first match wins; definitions in the patch were looked at before.
+Expected<LinkTarget *>
+ReferenceResolver::resolveUndefined(const Object &object,
+                                    const ObjectSymbol &s) {
+  auto user = selections.boundTo(s);
+  if (!user)
+    return user.takeError();
+  if (*user)
+    return targetFor(**user);
+  auto found = index.find(plainName(s.name));
+  SmallVector<const AppSymbol *> global, sameFile, local;
+  for (const AppSymbol *a : found) {
+    if (a->name != s.name)
+      continue;
+    if (!a->isLocal()) {
+      global.push_back(a);
+      continue;
+    }
+    bool near = any_of(plan.replacements, [&](const Replacement &r) {
+      return r.object == &object && !r.app->file.empty() &&
+             r.app->file == a->file;
+    });
+    (near ? sameFile : local).push_back(a);
+  }
+  if (!global.empty())
+    return targetFor(*global.front());
+  if (imports.undefined(s.name))
+    return importTarget(s.name, s.isWeak());
+  for (auto &list : {sameFile, local}) {
+    if (list.size() == 1)
+      return targetFor(*list.front());
+    if (list.empty())
+      continue;
+    std::string message = object.name + ": " + shown(s.name) + " could be " +
+                          std::to_string(list.size()) + " symbols of the app";
+    for (const AppSymbol *a : list)
+      message += "\n>>> candidate: " + describe(*a);
+    return makeError(message + "\n>>> remedy: --bind " + s.name + "=" +
+                     list.front()->file + ":" + s.name);
+  }
+  return importTarget(s.name, s.isWeak());
+}
+
+Error ReferenceResolver::resolve(const Object &object, ObjectSymbol *symbol) {
+  ObjectSymbol *s = plan.definitionOf(symbol);
+  if (!s || s->isSection() || plan.references.count(s))
+    return Error::success();
+  if (!s->isDefined()) {
+    if (isLinkerDefined(s->name))
+      return Error::success();
+    auto target = resolveUndefined(object, *s);
+    if (!target)
+      return target.takeError();
+    if (!*target && !s->isWeak())
+      return undefinedError(object, *s);
+    if (*target)
+      plan.references[s] = *target;
+    return Error::success();
+  }
+  const Decision &d = plan.decisions[s];
+  if (d.action == Decision::Action::Ambiguous)
+    return makeError(d.reason);
+  if (d.action == Decision::Action::Own) {
+    linkNames.insert(s->name);
+    return Error::success();
+  }
+  auto target = targetFor(*d.app);
+  if (!target)
+    return target.takeError();
+  plan.references[s] = *target;
+  if (d.action == Decision::Action::Bind)
+    plan.bound.push_back({s->name, d.app->address});
+  return Error::success();
+}
+
+/// In executables the general and local dynamic TLS sequences become plain
+/// accesses (psABI, "Linker optimization"), and the call in them goes away:
+/// static programs may have nothing to call.
+bool ReferenceResolver::isRelaxedCall(const ObjectSection &s,
+                                      const ObjectRelocation &r) const {
+  return image.kind != ImageKind::Shared &&
+         r.symbol->name == "__tls_get_addr" &&
+         any_of(s.relocations, [&](const ObjectRelocation &before) {
+           return (before.type == R_X86_64_TLSGD ||
+                   before.type == R_X86_64_TLSLD) &&
+                  before.offset < r.offset && r.offset - before.offset < 10;
+         });
+}
+
+Error ReferenceResolver::run() {
+  // Names the patch itself defines are taken before others are given out.
+  for (auto &[name, symbol] : plan.definitions)
+    if (plan.decisions[symbol].action == Decision::Action::Own)
+      linkNames.insert(name);
+  for (auto &object : plan.objects) {
+    for (ObjectSection &s : object->sections) {
+      if (!plan.live.count(&s))
+        continue;
+      for (const ObjectRelocation &r : s.relocations)
+        if (r.symbol && !isTableEntry(s, r) && !isRelaxedCall(s, r))
+          if (Error e = resolve(*object, r.symbol))
+            return e;
+      auto frame = plan.frameOf.find(&s);
+      if (frame == plan.frameOf.end())
+        continue;
+      const auto &[f, at] = frame->second;
+      const FrameRecord &cie = f->records[f->records[at].cie];
+      for (const ObjectRelocation &r : f->ehFrame->relocations)
+        if (r.offset >= cie.offset && r.offset < cie.offset + cie.size)
+          if (Error e = resolve(*object, r.symbol))
+            return e;
+    }
+    // Own functions of the patch, for the summary.
+    for (ObjectSymbol &s : object->symbols)
+      if (s.isFunction() && s.section && plan.live.count(s.section) &&
+          plan.decisions[&s].action == Decision::Action::Own &&
+          !isOutlinedPart(s.name))
+        plan.added.push_back(s.name);
+  }
+  erase_if(plan.remarks, [&](const Remark &r) {
+    return !plan.references.count(r.about) &&
+           !plan.live.count(r.about->section);
+  });
+  for (LinkTarget &t : plan.targets)
+    if (t.library.needsNewDependency &&
+        !is_contained(plan.newDependencies, t.library.library))
+      plan.newDependencies.push_back(t.library.library);
+  return Error::success();
+}
+
+} // namespace
+
+Error resolveReferences(const Config &config, const Image &image,
+                        const SymbolIndex &index, const ImportTable &imports,
+                        Selections &selections, Plan &plan) {
+  return ReferenceResolver(config, image, index, imports, selections, plan)
+      .run();
+}
+
+} // namespace relink
