@@ -176,6 +176,7 @@ Error checkOutputPath(const Config &config) {
   if (S_ISDIR(out.st_mode))
     return makeError(config.output + ": is a directory, expected a file name");
   std::vector<std::string> inputs = config.patches;
+  append_range(inputs, config.originals);
   inputs.push_back(config.app);
   for (const std::string &path : inputs)
     if (::stat(path.c_str(), &in) == 0 && in.st_dev == out.st_dev &&

@@ -67,8 +67,7 @@ private:
   void layOutTls();
   Error chooseRegisters(Replacement &r);
   bool canPatchInPlace(const Replacement &r) const;
-  const ObjectRelocation *frameOf(const Replacement &r, FdeView &out,
-                                  std::vector<uint8_t> &bytes) const;
+  std::optional<FdeView> frameOf(const Replacement &r) const;
   void composePatch(const Object &from);
   bool carriesDebugInfo(const Object &object) const;
   ObjectSection *keepWhole(const ObjectSection &piece, Object &to);
@@ -195,32 +194,24 @@ bool Composer::canPatchInPlace(const Replacement &r) const {
     if (other.section == &s && other.isFunction() && other.value != 0)
       return false;
   auto old = unwind.find(image, r.address);
-  FdeView view;
-  std::vector<uint8_t> bytes;
-  const ObjectRelocation *frame = frameOf(r, view, bytes);
-  if (!frame)
+  auto view = frameOf(r);
+  if (!view)
     return !old;
-  return old && old->start == r.address && !old->hasLsda && !view.hasLsda &&
-         old->codeAlign == view.codeAlign && old->dataAlign == view.dataAlign &&
-         old->size >= s.size &&
-         old->cieInstructions == view.cieInstructions &&
-         equalPadded(old->instructions, view.instructions);
+  return old && old->start == r.address && !old->hasLsda && !view->hasLsda &&
+         old->codeAlign == view->codeAlign &&
+         old->dataAlign == view->dataAlign && old->size >= s.size &&
+         old->cieInstructions == view->cieInstructions &&
+         equalPadded(old->instructions, view->instructions);
 }
 
-const ObjectRelocation *Composer::frameOf(const Replacement &r, FdeView &out,
-                                          std::vector<uint8_t> &bytes) const {
-  for (const Plan::Frames &f : plan.frames.lookup(r.object))
-    for (const FrameRecord &record : f.records)
-      if (record.function && record.function->symbol &&
-          record.function->symbol->section == r.body->section) {
-        bytes = f.ehFrame->data;
-        // Relocatable fields are zero; sizes are not relocated.
-        if (auto view = decodeFde(bytes, 0, record.offset)) {
-          out = *view;
-          return record.function;
-        }
-      }
-  return nullptr;
+/// The FDE of the new body. Its relocatable fields are zero; sizes are not
+/// relocated.
+std::optional<FdeView> Composer::frameOf(const Replacement &r) const {
+  auto it = plan.frames.recordOf.find(r.body->section);
+  if (it == plan.frames.recordOf.end())
+    return std::nullopt;
+  const auto &[table, record] = it->second;
+  return decodeFde(table->ehFrame->data, 0, table->records[record].offset);
 }
 
 //===----------------------------------------------------------------------===//
@@ -528,7 +519,10 @@ void Composer::copySections(const Object &from, Object &to) {
 
 /// Keeps the FDEs of the functions that are kept, and the CIEs these need.
 void Composer::copyFrames(const Object &from, Object &to) {
-  for (const Plan::Frames &f : plan.frames.lookup(&from)) {
+  auto tables = plan.frames.tables.find(&from);
+  if (tables == plan.frames.tables.end())
+    return;
+  for (const FrameIndex::Table &f : tables->second) {
     std::map<unsigned, uint64_t> cieAt;
     ObjectSection *out = nullptr;
     auto copyRecord = [&](const FrameRecord &record) {

@@ -36,6 +36,7 @@ struct Config {
   std::vector<std::string> patches; ///< objects, archives, bitcode
   std::string output;
 
+  std::vector<std::string> originals; ///< --orig: objects before the fix
   std::vector<std::string> replace; ///< --replace; empty means "by the rules"
   std::vector<std::string> keep;    ///< --keep: bind to the app's own
   std::vector<std::string> newData; ///< --new-data: a fresh variable
@@ -55,8 +56,8 @@ struct Config {
   bool fullDebugInfo = false; ///< carry it whatever it costs
   bool fullSymbolTable = false; ///< name everything new, whatever it costs
   bool keepRegisters = true;   ///< save what -fipa-ra callers may rely on
+  std::vector<std::string> accepted; ///< --accept: names of Refusals
   bool dropPrivileges = false; ///< allow losing setuid, capabilities, owner
-  bool dropProperties = false; ///< allow a patch without the IBT or SHSTK the app has
   bool dryRun = false;
   bool verbose = false;
 };

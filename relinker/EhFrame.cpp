@@ -50,6 +50,7 @@ std::optional<uint64_t> readEncoded(const DataExtractor &data,
 
 struct Cie {
   uint8_t pointerEncoding = dwarf::DW_EH_PE_absptr;
+  uint8_t lsdaEncoding = dwarf::DW_EH_PE_omit;
   bool hasAugmentation = false, hasLsda = false;
   int64_t codeAlign = 0, dataAlign = 0;
   ArrayRef<uint8_t> instructions;
@@ -84,7 +85,7 @@ std::optional<Cie> decodeCie(ArrayRef<uint8_t> section, uint64_t address,
         cie.pointerEncoding = data.getU8(c);
       else if (a == 'L') {
         cie.hasLsda = true;
-        data.getU8(c);
+        cie.lsdaEncoding = data.getU8(c);
       } else if (a == 'P') {
         uint8_t encoding = data.getU8(c);
         if (!readEncoded(data, c, encoding & 0x7f, address)) {
@@ -126,8 +127,14 @@ std::optional<FdeView> decodeFde(ArrayRef<uint8_t> section, uint64_t address,
   if (cie->hasAugmentation) {
     uint64_t augmentation = data.getULEB128(c);
     instructions = c.tell() + augmentation;
-    if (cie->hasLsda && augmentation >= 4)
+    if (cie->hasLsda && augmentation >= 4) {
       out.hasLsda = true;
+      uint64_t place = address + c.tell();
+      auto lsda = readEncoded(data, c, cie->lsdaEncoding, address);
+      // A null pointer stays null whatever it is relative to (LSB).
+      if (c && lsda && *lsda != place)
+        out.lsda = *lsda;
+    }
   }
   bool ok = bool(c) && start && size && instructions <= end;
   consumeError(c.takeError());

@@ -26,6 +26,7 @@ struct UnwindRow {
 struct FdeView {
   uint64_t start = 0, size = 0;        ///< of the function
   bool hasLsda = false;
+  uint64_t lsda = 0; ///< its address; 0 when the function has none
   llvm::ArrayRef<uint8_t> cieInstructions, instructions;
   int64_t codeAlign = 0, dataAlign = 0;
 };

@@ -57,21 +57,6 @@ void LivenessAnalysis::visit(const ObjectSection &from,
 }
 
 Error LivenessAnalysis::run() {
-  for (auto &object : plan.objects) {
-    auto &frames = plan.frames[object.get()];
-    for (const ObjectSection &s : object->sections)
-      if (isEhFrame(s) && !s.dropped) {
-        auto records = readFrameRecords(*object, s);
-        if (!records)
-          return records.takeError();
-        frames.push_back({&s, std::move(*records)});
-      }
-    for (const Plan::Frames &f : frames)
-      for (unsigned i = 0; i < f.records.size(); ++i)
-        if (const ObjectRelocation *r = f.records[i].function)
-          if (r->symbol && r->symbol->section)
-            plan.frameOf.try_emplace(r->symbol->section, &f, i);
-  }
   for (const Replacement &r : plan.replacements)
     markSection(r.body->section);
   auto keepNew = [&](auto &slots) {
@@ -112,8 +97,8 @@ Error LivenessAnalysis::run() {
     worklist.pop_back();
     for (const ObjectRelocation &r : s.relocations)
       visit(s, r);
-    auto frame = plan.frameOf.find(&s);
-    if (frame == plan.frameOf.end())
+    auto frame = plan.frames.recordOf.find(&s);
+    if (frame == plan.frames.recordOf.end())
       continue;
     // Its LSDA, and through the CIE its personality routine.
     const auto &[f, at] = frame->second;

@@ -13,7 +13,7 @@
 
 namespace relink {
 
-/// Fills Plan::live, frames, frameOf and exports: what the replaced functions,
+/// Fills Plan::live and exports: what the replaced functions,
 /// new constructors and exports reach. Needs the decisions.
 llvm::Error markLive(const Config &config, const Image &image, Plan &plan);
 

@@ -57,6 +57,8 @@ struct ObjectRelocation {
   uint32_t type = 0;
   ObjectSymbol *symbol = nullptr; ///< null: relative to nothing (index 0)
   int64_t addend = 0;
+  /// In decoded code: bytes from the place to the end of its instruction.
+  uint8_t toEnd = 0;
 };
 
 struct ObjectSection {
@@ -66,7 +68,10 @@ struct ObjectSection {
   uint64_t size = 0;         ///< data.size() unless NOBITS
   std::vector<uint8_t> data; ///< empty for NOBITS
   std::vector<ObjectRelocation> relocations; ///< ascending by offset
-  ObjectSymbol *symbol = nullptr;            ///< its section symbol
+  /// Short jumps to other functions, which lead to near jumps behind the code
+  /// now, as relocations (R_X86_64_PC8) of the code as it was; by offset.
+  std::vector<ObjectRelocation> shortJumps;
+  ObjectSymbol *symbol = nullptr; ///< its section symbol
   bool dropped = false; ///< split up
   /// A piece of a split section: where it was.
   ObjectSection *original = nullptr;

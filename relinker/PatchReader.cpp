@@ -31,8 +31,9 @@ struct Member {
 
 class PatchReader {
 public:
-  PatchReader(const Config &config, const Image &image, const Target &target)
-      : config(config), image(image), target(target) {}
+  PatchReader(const Config &config, ArrayRef<std::string> files,
+              const Image &image, const Target &target)
+      : config(config), files(files), image(image), target(target) {}
   Expected<std::vector<std::unique_ptr<Object>>> run();
 
 private:
@@ -43,6 +44,7 @@ private:
   Error compileModules();
 
   const Config &config;
+  ArrayRef<std::string> files;
   const Image &image;
   const Target &target;
   std::vector<std::unique_ptr<MemoryBuffer>> buffers;
@@ -166,7 +168,7 @@ Error PatchReader::compileModules() {
 }
 
 Expected<std::vector<std::unique_ptr<Object>>> PatchReader::run() {
-  for (const std::string &path : config.patches)
+  for (const std::string &path : files)
     if (Error e = addFile(path))
       return e;
   if (Error e = takeMembers())
@@ -182,8 +184,9 @@ Expected<std::vector<std::unique_ptr<Object>>> PatchReader::run() {
 } // namespace
 
 Expected<std::vector<std::unique_ptr<Object>>>
-readPatch(const Config &config, const Image &image, const Target &target) {
-  return PatchReader(config, image, target).run();
+readPatch(const Config &config, ArrayRef<std::string> files, const Image &image,
+          const Target &target) {
+  return PatchReader(config, files, image, target).run();
 }
 
 } // namespace relink

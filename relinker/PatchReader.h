@@ -15,11 +15,12 @@
 
 namespace relink {
 
-/// Reads the patch files: relocatable objects, LLVM bitcode (compiled here, as
-/// a link would), and archives, of which the members that are wanted are taken.
+/// Reads patch files: relocatable objects, LLVM bitcode (compiled here, as a
+/// link would), and archives, of which the members that are wanted are taken.
 /// Every object comes back split into one section a function or variable.
 llvm::Expected<std::vector<std::unique_ptr<Object>>>
-readPatch(const Config &config, const Image &image, const Target &target);
+readPatch(const Config &config, llvm::ArrayRef<std::string> files,
+          const Image &image, const Target &target);
 
 } // namespace relink
 

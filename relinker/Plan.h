@@ -50,6 +50,18 @@ struct Decision {
   std::string reason;             ///< why not Own; the error for Ambiguous
 };
 
+/// What comparing a function of the patch with the original has shown.
+struct Verdict {
+  enum class Kind {
+    Unknown,   ///< there is nothing to compare it with
+    Same,      ///< the same code, which refers to the same things
+    LinesOnly, ///< but for the line numbers it reports
+    Changed,
+  };
+  Kind kind = Kind::Unknown;
+  std::string reason; ///< what differs
+};
+
 struct Replacement {
   Object *object = nullptr;
   ObjectSymbol *body = nullptr;
@@ -71,28 +83,49 @@ struct Plan {
   /// The patch's own global definitions: of several, the one that counts.
   llvm::StringMap<ObjectSymbol *> definitions;
   llvm::DenseMap<const ObjectSymbol *, Decision> decisions;
+  llvm::DenseMap<const ObjectSymbol *, Verdict> verdicts; ///< functions only
+  /// What matching code has shown the patch's symbols to be in the app.
+  llvm::DenseMap<const ObjectSymbol *, const AppSymbol *> learned;
+  /// Entries of `learned` that no symbol table has.
+  std::deque<AppSymbol> unnamed;
+  /// With --orig: the objects before the fix, which symbols of theirs the
+  /// patch's are, and local ones that they lack.
+  std::unique_ptr<Plan> before;
+  llvm::DenseMap<const ObjectSymbol *, const ObjectSymbol *> originalOf;
+  llvm::DenseSet<const ObjectSymbol *> fresh;
   std::vector<Replacement> replacements;
   std::deque<LinkTarget> targets;
   llvm::DenseMap<const ObjectSymbol *, LinkTarget *> references;
   llvm::DenseSet<const ObjectSection *> live;
-  /// FDEs by the section they describe.
-  struct Frames {
-    const ObjectSection *ehFrame = nullptr;
-    std::vector<FrameRecord> records;
-  };
-  llvm::DenseMap<const Object *, std::vector<Frames>> frames;
-  /// The record of each section of code, and its table.
-  llvm::DenseMap<const ObjectSection *, std::pair<const Frames *, unsigned>>
-      frameOf;
+  FrameIndex frames;
   /// Slots of .init_array/.fini_array that the patch adds, in order.
   std::vector<std::pair<const ObjectSection *, const ObjectRelocation *>>
       constructors, destructors;
   std::vector<const ObjectSymbol *> exports; ///< new in .dynsym
   std::vector<std::string> newDependencies;  ///< new DT_NEEDED
 
+  /// Functions of the patch that the app has as they are.
+  unsigned sameFunctions = 0;
+  bool isNothingToDo() const {
+    return replacements.empty() && exports.empty() && constructors.empty() &&
+           destructors.empty();
+  }
+
   std::vector<std::pair<std::string, uint64_t>> bound;
   std::vector<std::string> added;
   std::vector<Remark> remarks;
+
+  /// Fills `definitions` and `frames`.
+  llvm::Error indexObjects();
+
+  /// Whether a symbol of the patch is known to be \p symbol.
+  bool isTaken(const AppSymbol &symbol) const {
+    return taken.contains({symbol.address, isTls(symbol)});
+  }
+  void learn(const ObjectSymbol &symbol, const AppSymbol &app) {
+    learned[&symbol] = &app;
+    taken.insert({app.address, isTls(app)});
+  }
 
   /// The definition that references to \p symbol mean: it, or the strong one
   /// of another object.
@@ -102,6 +135,12 @@ struct Plan {
     ObjectSymbol *winner = definitions.lookup(symbol->name);
     return winner ? winner : symbol;
   }
+
+private:
+  static uint8_t isTls(const AppSymbol &s) {
+    return s.type == llvm::ELF::STT_TLS;
+  }
+  llvm::DenseSet<std::pair<uint64_t, uint8_t>> taken; ///< address, TLS
 };
 
 } // namespace relink

@@ -182,6 +182,9 @@ ReferenceResolver::resolveUndefined(const Object &object,
     return user.takeError();
   if (*user)
     return targetFor(**user);
+  // What code that refers to it shows it to be.
+  if (auto known = plan.learned.find(&s); known != plan.learned.end())
+    return targetFor(*known->second);
   auto found = index.find(plainName(s.name));
   SmallVector<const AppSymbol *> global, sameFile, local;
   for (const AppSymbol *a : found) {
@@ -275,8 +278,8 @@ Error ReferenceResolver::run() {
         if (r.symbol && !isTableEntry(s, r) && !isRelaxedCall(s, r))
           if (Error e = resolve(*object, r.symbol))
             return e;
-      auto frame = plan.frameOf.find(&s);
-      if (frame == plan.frameOf.end())
+      auto frame = plan.frames.recordOf.find(&s);
+      if (frame == plan.frames.recordOf.end())
         continue;
       const auto &[f, at] = frame->second;
       const FrameRecord &cie = f->records[f->records[at].cie];

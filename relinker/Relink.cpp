@@ -13,6 +13,7 @@
 
 #include "Relink.h"
 #include "Commit.h"
+#include "Comparison.h"
 #include "Compose.h"
 #include "Error.h"
 #include "Imports.h"
@@ -26,6 +27,21 @@
 using namespace llvm;
 
 namespace relink {
+
+/// Writes the output, and says what was done.
+static Expected<Report> finish(const Config &config, const Image &app,
+                               const SymbolIndex &index, const Plan &plan,
+                               const Output &output,
+                               std::optional<PendingOutput> &pending) {
+  Report report = makeReport(config, app, plan, output);
+  report.symbolSource = index.sourceFile;
+  if (!pending)
+    return report;
+  if (Error e = pending->commit(output))
+    return e;
+  report.written = true;
+  return report;
+}
 
 Expected<Report> relink(const Config &config) {
   if (!config.dryRun)
@@ -48,21 +64,33 @@ Expected<Report> relink(const Config &config) {
 
   // Read the patch, and cut it into functions and variables.
   Plan plan;
-  auto objects = readPatch(config, app, **target);
+  auto objects = readPatch(config, config.patches, app, **target);
   if (!objects)
     return objects.takeError();
   plan.objects = std::move(*objects);
+  if (Error e = plan.indexObjects())
+    return e;
+  auto originals = readPatch(config, config.originals, app, **target);
+  if (!originals)
+    return originals.takeError();
   if (Error e = checkSecurityProperties(config, app, plan))
     return e;
 
   // Choose by the rules what is replaced, bound and added.
-  auto index = SymbolIndex::read(app, config, collectNames(config, plan));
+  auto index = SymbolIndex::read(app, config, collectNames(config, plan, *originals));
   if (!index)
     return index.takeError();
   ImportTable imports(app, **target);
+  UnwindTable unwind = UnwindTable::read(app);
+
+  // Compare: what changed, and which symbols of the app are meant.
+  if (Error e = compareWithOriginal(config, app, *index, imports, unwind,
+                                    **target, std::move(*originals), plan))
+    return e;
   if (Error e = chooseByRules(config, app, *index, imports, plan))
     return e;
-  UnwindTable unwind = UnwindTable::read(app);
+  if (plan.isNothingToDo())
+    return finish(config, app, *index, plan, {}, pending);
   if (Error e = findFunctionBounds(app, unwind, plan))
     return e;
 
@@ -84,14 +112,7 @@ Expected<Report> relink(const Config &config) {
   if (!output)
     return output.takeError();
 
-  Report report = makeReport(config, app, plan, *output);
-  report.symbolSource = index->sourceFile;
-  if (config.dryRun)
-    return report;
-  if (Error e = pending->commit(*output))
-    return e;
-  report.written = true;
-  return report;
+  return finish(config, app, *index, plan, *output, pending);
 }
 
 } // namespace relink

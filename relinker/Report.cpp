@@ -22,6 +22,11 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   r.kind = toString(image.kind).str();
   r.replaced = output.replaced;
   r.unchanged = output.unchanged;
+  r.sameFunctions = plan.sameFunctions;
+  r.nothingToDo = plan.isNothingToDo();
+  for (const Replacement &f : plan.replacements)
+    if (auto v = plan.verdicts.find(f.body); v != plan.verdicts.end())
+      r.changed.push_back({f.body->name, v->second.reason});
   r.bound = plan.bound;
   llvm::sort(r.bound);
   r.bound.erase(llvm::unique(r.bound), r.bound.end());
@@ -61,6 +66,9 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
                   f.preserved.empty() ? ""
                   : verbose ? ", keeps " + f.preserved
                             : ", keeps registers");
+  if (verbose)
+    for (const auto &[name, how] : r.changed)
+      os << "  changed  " << demangle(name) << ": " << how << "\n";
   printList(os, "same    ", r.unchanged);
   if (verbose)
     for (const auto &[name, address] : r.bound)
@@ -79,6 +87,12 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
     for (const auto &[offset, edit] : r.edits)
       os << formatv("  edit     {0:x}, {1} bytes: {2}\n", offset, edit.first,
                     edit.second);
+  if (r.nothingToDo) {
+    os << formatv("{0}{1}: nothing to do: all {2} functions of the patch are the "
+                  "app's own\n",
+                  r.written ? "" : "(dry run) ", r.output, r.sameFunctions);
+    return;
+  }
   os << formatv("{0}{1}: {2} replaced, {3} of the original's bytes changed, "
                 "{4} appended\n",
                 r.written ? "" : "(dry run) ", r.output, r.replaced.size(),
@@ -86,7 +100,9 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
 }
 
 json::Value toJson(const Report &r) {
-  json::Array replaced, bound, edits, remarks;
+  json::Array replaced, bound, edits, remarks, changed;
+  for (const auto &[name, how] : r.changed)
+    changed.push_back(json::Object{{"name", name}, {"how", how}});
   for (const ReplacedFunction &f : r.replaced)
     replaced.push_back(json::Object{{"name", f.name},
                                     {"demangled", demangle(f.name)},
@@ -110,6 +126,9 @@ json::Value toJson(const Report &r) {
                       {"output", r.output},
                       {"written", r.written},
                       {"replaced", std::move(replaced)},
+                      {"changed", std::move(changed)},
+                      {"sameFunctions", r.sameFunctions},
+                      {"nothingToDo", r.nothingToDo},
                       {"unchanged", json::Array(r.unchanged)},
                       {"bound", std::move(bound)},
                       {"added", json::Array(r.added)},

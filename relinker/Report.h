@@ -19,6 +19,9 @@ struct Report {
   std::string app, output, kind, symbolSource;
   std::vector<ReplacedFunction> replaced;
   std::vector<std::pair<std::string, uint64_t>> bound;
+  std::vector<std::pair<std::string, std::string>> changed; ///< and how
+  unsigned sameFunctions = 0; ///< that the app has already
+  bool nothingToDo = false;
   std::vector<std::string> unchanged, added, imports, libraries, exports, notes;
   std::vector<std::pair<std::string, std::string>> remarks;
   std::vector<std::pair<uint64_t, std::pair<uint64_t, std::string>>> edits;

@@ -13,8 +13,10 @@
 
 #include "Rules.h"
 #include "Compare.h"
+#include "Counterparts.h"
 #include "Error.h"
 #include "Liveness.h"
+#include "Refusals.h"
 #include "References.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -31,20 +33,18 @@ public:
   Chooser(const Config &config, const Image &image, const SymbolIndex &index,
           const ImportTable &imports, Plan &plan)
       : config(config), image(image), index(index), imports(imports),
-        plan(plan), selections(config, image, index) {}
+        plan(plan), selections(config, image, index),
+        counterparts(index, plan) {}
   Error run();
 
 private:
-  Error indexDefinitions();
   Error decideAll();
   Error decide(Object &object, ObjectSymbol &symbol, Decision &out);
   Error decideFunction(Object &, ObjectSymbol &, Decision &);
+  Error decideConstructor(Object &, ObjectSymbol &, bool kept, Decision &);
   Error decideData(Object &, ObjectSymbol &, Decision &);
-  Error findCounterpart(const ObjectSymbol &symbol, StringRef file,
-                        Decision &out) const;
-  size_t countAlike(const ObjectSymbol &symbol, StringRef canonical) const;
-  SmallVector<const AppSymbol *> candidates(const ObjectSymbol &symbol,
-                                            StringRef file) const;
+  Error findCounterpart(const ObjectSymbol &symbol, Decision &out) const;
+  bool isUnchanged(const ObjectSymbol &symbol) const;
   Error checkAnyReplaced() const;
   void readConstructors();
   Error addReplacement(Object &object, ObjectSymbol &symbol,
@@ -56,113 +56,44 @@ private:
   const ImportTable &imports;
   Plan &plan;
   Selections selections;
-  StringSet<> constructorNames;
+  Counterparts counterparts;
+  DenseSet<const ObjectSymbol *> constructors; ///< and destructors
 };
 
-Error Chooser::indexDefinitions() {
-  for (auto &object : plan.objects)
-    for (ObjectSymbol &s : object->symbols) {
-      if (!s.isDefined() || s.isLocal() || s.name.empty())
-        continue;
-      ObjectSymbol *&known = plan.definitions[s.name];
-      if (!known || (known->isWeak() && !s.isWeak())) {
-        known = &s;
-        continue;
-      }
-      bool bothStrong = !known->isWeak() && !s.isWeak() &&
-                        known->kind != ObjectSymbol::Kind::Common &&
-                        s.kind != ObjectSymbol::Kind::Common;
-      if (bothStrong)
-        return makeError(object->name + ": " + shown(s.name) +
-                         " is defined by two of the patch objects");
-    }
-  return Error::success();
-}
-
-/// How many local variables of the patch have this name but for its number.
-size_t Chooser::countAlike(const ObjectSymbol &s, StringRef canonical) const {
-  size_t count = 0;
-  for (auto &object : plan.objects) {
-    if (none_of(object->symbols, [&](auto &o) { return &o == &s; }))
-      continue;
-    for (const ObjectSymbol &o : object->symbols)
-      count += o.isDefined() && o.isLocal() && !o.isFunction() &&
-               !o.isSection() && canonicalName(o.name) == canonical;
-  }
-  return count;
-}
-
-/// "Same place": name without compiler numbering, kind, and for local symbols
-/// the source file.
-SmallVector<const AppSymbol *> Chooser::candidates(const ObjectSymbol &s,
-                                                   StringRef file) const {
-  SmallVector<const AppSymbol *> found;
-  std::string canonical = canonicalName(s.name);
-  bool isTls = s.type == STT_TLS;
-  for (const AppSymbol *a : index.find(plainName(s.name))) {
-    if (canonicalName(a->name) != canonical || (a->type == STT_TLS) != isTls)
-      continue;
-    bool kindsDiffer = (s.isFunction() && a->type == STT_OBJECT) ||
-                       (s.type == STT_OBJECT && a->isFunction());
-    if (kindsDiffer || (!file.empty() && a->isLocal() && a->file != file))
-      continue;
-    found.push_back(a);
-  }
-  auto prefer = [&](auto predicate) {
-    SmallVector<const AppSymbol *> better;
-    copy_if(found, std::back_inserter(better), predicate);
-    if (!better.empty())
-      found = std::move(better);
-  };
-  prefer(
-      [&](const AppSymbol *a) { return a->source == AppSymbol::Source::User; });
-  if (s.isLocal()) {
-    // A static function is never a global of the same name.
-    if (s.isDefined())
-      erase_if(found, [](const AppSymbol *a) {
-        return !a->isLocal() && a->source != AppSymbol::Source::User;
-      });
-    prefer([&](const AppSymbol *a) { return a->file == s.file; });
-  } else {
-    // Hidden symbols are local in a finished program.
-    prefer([](const AppSymbol *a) { return !a->isLocal(); });
-  }
-  // The numbers that compilers give to function-scoped statics shift when one
-  // is added: they say which is which only if both sides have as many.
-  if (!s.isLocal() || s.name == canonical || s.isFunction() ||
-      found.size() == countAlike(s, canonical))
-    prefer([&](const AppSymbol *a) { return a->name == s.name; });
-  if (!s.isFunction())
-    prefer([&](const AppSymbol *a) { return a->size == s.size; });
-  // Aliases of one place are one candidate.
-  SmallVector<const AppSymbol *> distinct;
-  for (const AppSymbol *a : found)
-    if (none_of(distinct,
-                [&](const AppSymbol *d) { return d->address == a->address; }))
-      distinct.push_back(a);
-  return distinct;
-}
-
-Error Chooser::findCounterpart(const ObjectSymbol &s, StringRef file,
-                               Decision &out) const {
-  auto found = candidates(s, file);
-  if (found.size() == 1) {
+Error Chooser::findCounterpart(const ObjectSymbol &s, Decision &out) const {
+  if (plan.fresh.count(&s))
+    return Error::success();
+  auto found = counterparts.best(s);
+  bool contested = counterparts.isContested(s);
+  if (found.size() == 1 && !contested) {
     out.app = found[0];
     return Error::success();
   }
   if (found.empty())
     return Error::success();
   out.action = Action::Ambiguous;
-  out.reason = (image.path + ": " + shown(s.name) + " of the patch could be " +
-                Twine(found.size()) + " symbols of the app")
-                   .str();
+  out.reason =
+      found.size() == 1
+          ? image.path + ": " + shown(s.name) + " is one of several variables "
+            "of the patch that could be this one of the app"
+          : (image.path + ": " + shown(s.name) + " of the patch could be " +
+             Twine(found.size()) + " symbols of the app")
+                .str();
   for (const AppSymbol *a : found)
     out.reason += "\n>>> candidate: " + describe(*a);
   out.reason +=
+      (contested ? "\n>>> remedy: --new-data " + s.name + " if it is new" : "") +
       "\n>>> remedy: --bind " + s.name + "=" +
       (found[0]->file.empty() ? hex(found[0]->address)
                               : found[0]->file + ":" + found[0]->name);
   return Error::success();
+}
+
+bool Chooser::isUnchanged(const ObjectSymbol &s) const {
+  auto it = plan.verdicts.find(&s);
+  return it != plan.verdicts.end() &&
+         (it->second.kind == Verdict::Kind::Same ||
+          it->second.kind == Verdict::Kind::LinesOnly);
 }
 
 Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
@@ -175,9 +106,11 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     return user.takeError();
   if (*user)
     out.app = *user;
-  else if (Error e = findCounterpart(s, "", out))
+  else if (Error e = findCounterpart(s, out))
     return e;
   bool wanted = !selection.empty();
+  if (!wanted && constructors.contains(&s))
+    return decideConstructor(object, s, kept, out);
   if (config.replace.empty() && !kept && !*user)
     wanted = out.app || out.action == Action::Ambiguous;
   if (out.action == Action::Ambiguous)
@@ -195,26 +128,50 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
   }
   if (!out.app)
     return Error::success(); // rule 6
-  if (selection.empty() && wanted) {
-    // Without --replace: what can't have changed is bound.
-    if (constructorNames.contains(s.name)) {
-      out.action = Action::Bind;
-      out.reason = "runs at start already";
-      return Error::success();
-    }
-    if (s.isWeak() && equalCode(image, *out.app, s)) {
-      out.action = Action::Bind;
-      out.reason = "same code";
-      return Error::success();
-    }
+  if (isUnchanged(s)) {
+    ++plan.sameFunctions;
+    out.action = Action::Bind;
+    out.reason = "same code";
+    return Error::success();
   }
-  if (!wanted && isClone(s.name) && !equalCode(image, *out.app, s)) {
+  if (!wanted && isClone(s.name) && !isUnchanged(s)) {
     // A clone depends on its callers; one that differs is another function.
     out.app = nullptr;
     return Error::success();
   }
   out.action = wanted ? Action::Replace : Action::Bind;
   return wanted ? addReplacement(object, s, out) : Error::success();
+}
+
+/// What the app runs at start or end runs through its own tables already, and
+/// must not run twice.
+Error Chooser::decideConstructor(Object &object, ObjectSymbol &s, bool kept,
+                                 Decision &out) {
+  auto verdict = plan.verdicts.find(&s);
+  bool inOriginal = plan.originalOf.count(&s);
+  if (!out.app && !inOriginal)
+    return Error::success(); // new
+  bool changed = verdict != plan.verdicts.end() &&
+                 verdict->second.kind == Verdict::Kind::Changed;
+  plan.sameFunctions += !changed;
+  if (changed && config.replace.empty() && !kept) {
+    if (!isAccepted(config, Refusal::Constructors))
+      return refuse(Refusal::Constructors,
+                    object.name + ": " + shown(s.name) +
+                        " runs at start or end, and differs from the app's: " +
+                        verdict->second.reason,
+                    "--keep " + s.name + " to leave it as it is");
+    if (out.app) {
+      out.action = Action::Replace;
+      return addReplacement(object, s, out);
+    }
+  }
+  out.action = out.app ? Action::Bind : Action::Ambiguous;
+  out.reason = out.app ? "runs at start already"
+                       : object.name + ": where the app has " + shown(s.name) +
+                             " can't be told\n>>> remedy: --symbol " + s.name +
+                             "=0xADDR";
+  return Error::success();
 }
 
 Error Chooser::addReplacement(Object &object, ObjectSymbol &s,
@@ -255,7 +212,7 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
     return Error::success();
   if (*user)
     out.app = *user;
-  else if (Error e = findCounterpart(s, "", out))
+  else if (Error e = findCounterpart(s, out))
     return e;
   bool isState = s.kind == ObjectSymbol::Kind::Common ||
                  (s.section->isWritable() &&
@@ -267,7 +224,7 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
   if (out.action == Action::Ambiguous)
     return Error::success(); // an error only when it is needed
   if (!out.app) {
-    if (isState && !index.hasFullTable && s.isLocal()) {
+    if (isState && !index.hasFullTable && !plan.fresh.count(&s)) {
       out.action = Action::Ambiguous;
       out.reason = object.name + ": whether the app has the variable " +
                    shown(s.name) + " can't be told: " + image.path +
@@ -337,7 +294,7 @@ void Chooser::readConstructors() {
       for (const ObjectRelocation &r : s.relocations) {
         if (!r.symbol)
           continue;
-        constructorNames.insert(r.symbol->name);
+        constructors.insert(plan.definitionOf(r.symbol));
         (init ? plan.constructors : plan.destructors).push_back({&s, &r});
       }
     }
@@ -381,7 +338,7 @@ Error Chooser::decideAll() {
 
 /// A patch that replaces nothing is a mistake.
 Error Chooser::checkAnyReplaced() const {
-  if (!plan.replacements.empty())
+  if (!plan.replacements.empty() || plan.sameFunctions)
     return Error::success();
   std::string names;
   for (auto &object : plan.objects)
@@ -397,8 +354,6 @@ Error Chooser::checkAnyReplaced() const {
 }
 
 Error Chooser::run() {
-  if (Error e = indexDefinitions())
-    return e;
   if (Error e = decideAll())
     return e;
   if (Error e = markLive(config, image, plan))

@@ -7,6 +7,7 @@
 
 #include "Security.h"
 #include "Error.h"
+#include "Refusals.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace llvm;
@@ -16,7 +17,7 @@ namespace relink {
 
 Error checkSecurityProperties(const Config &config, const Image &image,
                               const Plan &plan) {
-  if (config.dropProperties)
+  if (isAccepted(config, Refusal::LostCet))
     return Error::success();
   for (const auto &object : plan.objects) {
     bool hasCode = any_of(object->sections, [](const ObjectSection &s) {
@@ -24,10 +25,11 @@ Error checkSecurityProperties(const Config &config, const Image &image,
     });
     bool ibt = image.ibt && !object->ibt, shstk = image.shstk && !object->shstk;
     if (hasCode && (ibt || shstk))
-      return makeError(object->name + ": was compiled without " +
-                       (ibt ? "IBT" : "SHSTK") + ", which " + image.path +
-                       " has\n>>> remedy: compile the patch with "
-                       "-fcf-protection=full, or --allow-lost-cet to accept it");
+      return refuse(Refusal::LostCet,
+                    object->name + ": was compiled without " +
+                        (ibt ? "IBT" : "SHSTK") + ", which " + image.path +
+                        " has",
+                    "compile the patch with -fcf-protection=full");
   }
   return Error::success();
 }

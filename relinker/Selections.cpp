@@ -114,13 +114,15 @@ Error Selections::checkUsed(const Plan &plan) const {
   return Error::success();
 }
 
-StringSet<> collectNames(const Config &config, const Plan &plan) {
+StringSet<> collectNames(const Config &config, const Plan &plan,
+                         ArrayRef<std::unique_ptr<Object>> originals) {
   StringSet<> names;
-  for (auto &object : plan.objects)
-    for (const ObjectSymbol &s : object->symbols)
-      if (!s.name.empty() && !s.isSection() &&
-          !StringRef(s.name).starts_with(".L"))
-        names.insert(plainName(s.name));
+  for (auto objects : {ArrayRef(plan.objects), originals})
+    for (auto &object : objects)
+      for (const ObjectSymbol &s : object->symbols)
+        if (!s.name.empty() && !s.isSection() &&
+            !StringRef(s.name).starts_with(".L"))
+          names.insert(plainName(s.name));
   for (const auto &[name, what] : config.bind) {
     StringRef target = what;
     if (size_t colon = target.find(':');

@@ -45,7 +45,9 @@ private:
 };
 
 /// Every name the rules may ask the symbol index for.
-llvm::StringSet<> collectNames(const Config &config, const Plan &plan);
+llvm::StringSet<>
+collectNames(const Config &config, const Plan &plan,
+             llvm::ArrayRef<std::unique_ptr<Object>> originals);
 
 /// A name as people write it.
 std::string shown(llvm::StringRef name);

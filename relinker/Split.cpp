@@ -63,6 +63,40 @@ Expected<std::vector<FrameRecord>> readFrameRecords(const Object &object,
   return records;
 }
 
+Expected<FrameIndex>
+FrameIndex::read(ArrayRef<std::unique_ptr<Object>> objects) {
+  FrameIndex index;
+  for (auto &object : objects) {
+    std::vector<Table> &tables = index.tables[object.get()];
+    for (const ObjectSection &s : object->sections)
+      if (isEhFrame(s) && !s.dropped) {
+        auto records = readFrameRecords(*object, s);
+        if (!records)
+          return records.takeError();
+        tables.push_back({&s, std::move(*records)});
+      }
+  }
+  for (auto &[object, tables] : index.tables)
+    for (const Table &t : tables)
+      for (unsigned i = 0; i < t.records.size(); ++i)
+        if (const ObjectRelocation *r = t.records[i].function)
+          if (r->symbol && r->symbol->section)
+            index.recordOf.try_emplace(r->symbol->section, &t, i);
+  return index;
+}
+
+const ObjectRelocation *FrameIndex::lsda(const ObjectSection &code) const {
+  auto it = recordOf.find(&code);
+  if (it == recordOf.end())
+    return nullptr;
+  const FrameRecord &fde = it->second.first->records[it->second.second];
+  ArrayRef<ObjectRelocation> all = it->second.first->ehFrame->relocations;
+  auto r = partition_point(all, [&](const ObjectRelocation &r) {
+    return r.offset <= fde.offset + 8;
+  });
+  return r != all.end() && r->offset < fde.offset + fde.size ? r : nullptr;
+}
+
 namespace {
 
 /// A slice of an original section that becomes a section of its own.
@@ -112,8 +146,6 @@ private:
   const Target &target;
   std::vector<ObjectSection *> originals;
   DenseMap<const ObjectSection *, std::vector<Piece>> cuts;
-  /// Ends of the instructions that hold a relocation, by its place.
-  DenseMap<const ObjectSection *, DenseMap<uint64_t, uint64_t>> ends;
   DenseMap<const ObjectSection *, std::vector<ResolvedField>> resolved;
   /// Offsets of read-only sections that code refers to: starts of jump tables.
   DenseMap<const ObjectSection *, std::vector<uint64_t>> tables;
@@ -299,7 +331,7 @@ Error Splitter::decode(ObjectSection &s) {
       uint64_t end = at + i.size;
       for (; relocation != s.relocations.end() && relocation->offset < end;
            ++relocation)
-        ends[&s][relocation->offset] = end;
+        relocation->toEnd = end - relocation->offset;
       auto goal = i.branchTarget ? i.branchTarget : i.memoryTarget;
       if (goal && i.fieldSize && !relocatedAt(at + i.fieldOffset) &&
           (*goal < p.start || *goal >= p.end))
@@ -354,13 +386,9 @@ Splitter::trueTarget(const ObjectSection &s, const ObjectRelocation &r) const {
   if (isEhFrame(s) || !s.isAlloc())
     return r.addend;
   if (s.isCode()) {
-    auto section = ends.find(&s);
-    if (section == ends.end())
+    if (!r.toEnd)
       return std::nullopt;
-    auto end = section->second.find(r.offset);
-    if (end == section->second.end())
-      return std::nullopt;
-    return uint64_t(r.addend) + (end->second - r.offset);
+    return uint64_t(r.addend) + r.toEnd;
   }
   // `.long label - table` became label + (place - table) - place.
   auto starts = tables.find(&s);
@@ -450,9 +478,9 @@ Error Splitter::restoreField(const Piece &from, const ObjectSection &original,
   ObjectSymbol *symbol = &symbolFor(*to, field.target);
   int64_t addend = field.target - to->start;
   if (field.size == 4) {
-    s.relocations.push_back({place, R_X86_64_PC32, symbol,
-                             addend - int64_t(field.instructionEnd -
-                                              field.offset)});
+    uint8_t toEnd = field.instructionEnd - field.offset;
+    s.relocations.push_back(
+        {place, R_X86_64_PC32, symbol, addend - toEnd, toEnd});
     return Error::success();
   }
   // A short tail call: it jumps to a near jump behind its function.
@@ -466,7 +494,8 @@ Error Splitter::restoreField(const Piece &from, const ObjectSection &original,
   s.data[place] = uint8_t(island - end);
   s.data.insert(s.data.end(), {0xe9, 0, 0, 0, 0});
   s.size += 5;
-  s.relocations.push_back({island + 1, R_X86_64_PC32, symbol, addend - 4});
+  s.relocations.push_back({island + 1, R_X86_64_PC32, symbol, addend - 4, 4});
+  s.shortJumps.push_back({place, R_X86_64_PC8, symbol, addend - 1, 1});
   return Error::success();
 }
 
@@ -488,8 +517,8 @@ Error Splitter::moveRelocations() {
         if (Error e = restoreField(*p, *s, field))
           return e;
     for (Piece &p : it->second)
-      stable_sort(p.section->relocations,
-                  [](auto &a, auto &b) { return a.offset < b.offset; });
+      for (auto *list : {&p.section->relocations, &p.section->shortJumps})
+        stable_sort(*list, [](auto &a, auto &b) { return a.offset < b.offset; });
     s->relocations.clear();
   }
   return Error::success();
@@ -536,12 +565,12 @@ Error Splitter::run() {
       cutAtSymbols(*s);
   if (Error e = cutAtLsdas())
     return e;
-  if (cuts.empty())
-    return Error::success();
   for (ObjectSection *s : originals)
     if (s->isCode())
       if (Error e = decode(*s))
         return e;
+  if (cuts.empty())
+    return Error::success();
   findTables();
   makeSections();
   for (ObjectSection *s : originals)

@@ -22,6 +22,7 @@
 
 #include "Object.h"
 #include "Target.h"
+#include "llvm/ADT/DenseMap.h"
 
 namespace relink {
 
@@ -37,6 +38,24 @@ struct FrameRecord {
 
 llvm::Expected<std::vector<FrameRecord>>
 readFrameRecords(const Object &object, const ObjectSection &ehFrame);
+
+/// The frame records of several objects.
+struct FrameIndex {
+  struct Table {
+    const ObjectSection *ehFrame = nullptr;
+    std::vector<FrameRecord> records;
+  };
+  llvm::DenseMap<const Object *, std::vector<Table>> tables;
+  /// The record of each section of code, and its table.
+  llvm::DenseMap<const ObjectSection *, std::pair<const Table *, unsigned>>
+      recordOf;
+
+  static llvm::Expected<FrameIndex>
+  read(llvm::ArrayRef<std::unique_ptr<Object>> objects);
+
+  /// The relocation in \p code's FDE that names its LSDA, or null.
+  const ObjectRelocation *lsda(const ObjectSection &code) const;
+};
 
 bool isEhFrame(const ObjectSection &section);
 

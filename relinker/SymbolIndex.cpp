@@ -30,7 +30,7 @@ std::string canonicalName(StringRef name) {
     StringRef part = rest.take_until([](char c) { return c == '.'; });
     rest = rest.drop_front(part.size());
     bool numbered = !part.empty() && all_of(part, isDigit);
-    if (!numbered && part != "llvm")
+    if (!numbered && part != "llvm" && part != "lto_priv")
       out += ("." + part).str();
   }
   return out;

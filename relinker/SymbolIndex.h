@@ -22,7 +22,7 @@
 namespace relink {
 
 struct AppSymbol {
-  enum class Source { Symtab, Dynsym, DebugFile, User };
+  enum class Source { Symtab, Dynsym, DebugFile, User, Learned };
 
   std::string name;
   uint64_t address = 0; ///< for STT_TLS: offset in the TLS block

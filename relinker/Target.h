@@ -63,9 +63,39 @@ struct PreservingEntry {
   std::vector<uint8_t> frameInstructions; ///< DW_CFA_*
 };
 
+struct ObjectRelocation;
+
+/// What a linker made of a relocation.
+struct LinkedField {
+  enum class Kind {
+    Address,   ///< `value` is S + A
+    Slot,      ///< `value` - A is the address of a GOT slot that holds S
+    TlsBlock,  ///< `value` - A is an offset from the start of the TLS block
+    TlsThread, ///< the same from the thread pointer
+    TlsSlot,   ///< `value` - A is a slot with an offset from the thread pointer
+    TlsIndex,  ///< `value` - A is a pair of slots: module, offset in its block
+    TlsDescriptor, ///< `value` - A is a TLS descriptor
+    Nothing,   ///< part of a sequence that another relocation describes
+  };
+  Kind kind = Kind::Address;
+  /// The bytes it accounts for, counted from where the caller's bytes start.
+  uint64_t begin = 0, end = 0;
+  unsigned consumed = 1; ///< relocations
+  uint64_t value = 0;
+};
+
 class Target {
 public:
   virtual ~Target() = default;
+
+  /// Reads what a linker made of the first of \p relocations, whose place is
+  /// \p place in \p object. \p linked holds the linked bytes at \p address that
+  /// \p object became. Instructions that linkers relax are recognised. False
+  /// when the bytes are no outcome of this relocation.
+  virtual bool readLinkedField(llvm::ArrayRef<uint8_t> object, uint64_t place,
+                               llvm::ArrayRef<ObjectRelocation> relocations,
+                               llvm::ArrayRef<uint8_t> linked, uint64_t address,
+                               LinkedField &out) const = 0;
 
   /// Decodes the instruction at the start of \p bytes; false when there is
   /// none.

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Error.h"
-#include "Target.h"
+#include "X86_64.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/MC/MCAsmInfo.h"
@@ -61,6 +61,13 @@ public:
   Expected<Redirect> planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
                                   ArrayRef<uint8_t> before, uint64_t padding,
                                   uint64_t destination) const override;
+  bool readLinkedField(ArrayRef<uint8_t> object, uint64_t place,
+                       ArrayRef<ObjectRelocation> relocations,
+                       ArrayRef<uint8_t> linked, uint64_t address,
+                       LinkedField &out) const override {
+    return readLinkedFieldX86_64(object, place, relocations, linked, address,
+                                 out);
+  }
   uint64_t paddingLength(ArrayRef<uint8_t> bytes) const override;
   std::optional<std::pair<uint64_t, unsigned>>
   decodePltEntry(ArrayRef<uint8_t> bytes, uint64_t address) const override;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CommandLine.h"
+#include "Refusals.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Option/ArgList.h"
@@ -105,6 +106,14 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
     outs() << "relink " RELINK_VERSION " (LLVM " RELINK_LLVM_VERSION ")\n";
     return ParseResult::Done;
   }
+  if (args.hasArg(OPT_explain)) {
+    StringRef topic = args.getLastArgValue(OPT_explain);
+    return explainRule(topic, outs())
+               ? ParseResult::Done
+               : usageError("--explain " + topic +
+                            ": expected a rule's number, the name of a refusal, "
+                            "or all");
+  }
   for (const Arg *a : args.filtered(OPT_UNKNOWN)) {
     std::string near;
     table.findNearest(a->getAsString(args), near);
@@ -129,6 +138,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
     return usageError("no output named; use -o FILE");
   if (c.output.empty())
     c.output = c.app;
+  c.originals = args.getAllArgValues(OPT_orig);
   c.replace = args.getAllArgValues(OPT_replace);
   c.keep = args.getAllArgValues(OPT_keep);
   c.newData = args.getAllArgValues(OPT_new_data);
@@ -142,7 +152,13 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   c.libraries = args.getAllArgValues(OPT_l);
   c.sysroot = args.getLastArgValue(OPT_sysroot).str();
   c.dropPrivileges = args.hasArg(OPT_drop_privileges);
-  c.dropProperties = args.hasArg(OPT_allow_lost_cet);
+  c.accepted = args.getAllArgValues(OPT_accept);
+  if (args.hasArg(OPT_allow_lost_cet))
+    c.accepted.push_back("lost-cet");
+  for (const std::string &name : c.accepted)
+    if (!isRefusalName(name))
+      return usageError("--accept " + name +
+                        ": no such refusal; relink --explain all lists them");
   c.verbose = args.hasArg(OPT_verbose);
   c.debugInfo = !args.hasArg(OPT_no_debug);
   c.fullDebugInfo = args.hasArg(OPT_full_debug);

@@ -17,6 +17,7 @@ multiclass Eq<string name, string metavar, string help> {
 
 def grp_what : OptionGroup<"what">, HelpText<"WHAT IS REPLACED AND BOUND">;
 let Group = grp_what in {
+defm orig : Eq<"orig", "<object>", "The object as it was before the fix: only what differs from it is replaced, and in a stripped program its code finds the functions">;
 defm replace : Eq<"replace", "<name>", "Replace this function and bind everything else the patch defines to the app's own. NAME is mangled, demangled, or file.c:name">;
 defm keep : Eq<"keep", "<name>", "Bind this function to the app's own">;
 defm new_data : Eq<"new-data", "<name>", "Give the patch a fresh variable of this name">;
@@ -46,7 +47,8 @@ def no_debug : F<"no-debug", "Leave the patch's debug information out">;
 def full_debug : F<"full-debug", "Carry the patch's debug information even if it takes more than 64 KiB, what must be copied of the app's own included">;
 def full_symtab : F<"full-symtab", "Copy .symtab even if it is large, so that old bodies (NAME.relink.orig) and new local symbols are named in it">;
 def no_keep_registers : F<"no-keep-registers", "Don't save registers that callers compiled with -fipa-ra may rely on">;
-def allow_lost_cet : F<"allow-lost-cet", "Accept a patch without the IBT or SHSTK that the app has">;
+defm accept : Eq<"accept", "<refusal>", "Apply the patch though it would be refused for this; --explain all lists the refusals">;
+def allow_lost_cet : F<"allow-lost-cet", "The same as --accept lost-cet">;
 def drop_privileges : F<"drop-privileges", "Accept an output without the input's setuid bit or file capabilities">;
 def dry_run : F<"dry-run", "Do everything but write the output">;
 def n : Flag<["-"], "n">, Alias<dry_run>;
@@ -65,6 +67,7 @@ def json : F<"json", "Print the summary as JSON on standard output">;
 def grp_other : OptionGroup<"other">, HelpText<"OTHER">;
 let Group = grp_other in {
 def check_loadable : F<"check-loadable", "Check the given files against the loaders' rules, and do nothing else">;
+defm explain : Eq<"explain", "<rule>", "Explain a rule, by number or by the name of a refusal, or all of them">;
 def help : F<"help", "Print this help">;
 def h : Flag<["-"], "h">, Alias<help>;
 def version : F<"version", "Print the version">;

@@ -1,0 +1,413 @@
+//===- Comparison.cpp - What of the patch has changed ---------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Without --orig the patch is compared with the app. With it the patch is
+// compared with the original objects, which say what changed; these are
+// compared with the app, which says where everything is, also when the app has
+// no names: the original is the map.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Comparison.h"
+#include "Correlator.h"
+#include "Error.h"
+#include "FunctionSearch.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Endian.h"
+#include <set>
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+namespace {
+
+bool isComparable(const ObjectSymbol &s) {
+  return s.kind == ObjectSymbol::Kind::Defined && s.section->isCode() &&
+         s.section->isAlloc() && !s.isSection() && s.isFunction() && s.size &&
+         !isOutlinedPart(s.name);
+}
+
+/// The functions of \p plan's objects, once each.
+std::vector<const ObjectSymbol *> functionsOf(const Plan &plan) {
+  std::vector<const ObjectSymbol *> out;
+  for (auto &object : plan.objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (isComparable(s) && plan.definitionOf(const_cast<ObjectSymbol *>(&s)) == &s)
+        out.push_back(&s);
+  return out;
+}
+
+Verdict verdictOf(const Correlator &c, bool same) {
+  if (same)
+    return {Verdict::Kind::Same, ""};
+  return {c.differsInLinesOnly() ? Verdict::Kind::LinesOnly
+                                 : Verdict::Kind::Changed,
+          c.difference()};
+}
+
+//===----------------------------------------------------------------------===//
+// With the app
+//===----------------------------------------------------------------------===//
+
+/// Objects held against the app's own code.
+class AppComparison {
+public:
+  AppComparison(const Config &config, const Image &image,
+                const SymbolIndex &index, const ImportTable &imports,
+                const UnwindTable &unwind, const Target &target, Plan &plan,
+                bool areLinked)
+      : image(image), index(index), imports(imports), unwind(unwind),
+        target(target), plan(plan), counterparts(index, plan),
+        original(config, image, index, imports, unwind, target, counterparts),
+        correlator(plan, plan.objects, plan.frames, original) {
+    // Sections are where they were linked to only if these objects were.
+    correlator.sectionsAreWhole = areLinked;
+    mayBeUnnamed = areLinked && !index.hasFullTable;
+  }
+
+  void run();
+  const Correlator &result() const { return correlator; }
+
+private:
+  bool tryAt(const ObjectSymbol &s, uint64_t address, uint64_t size);
+  void tryCandidates(const ObjectSymbol &s);
+  void searchUnnamed();
+  void learn();
+  void learnFromOldBodies();
+  std::set<uint64_t> referencedBy(const AppSymbol &function) const;
+  void learnSymbol(const ObjectSymbol &s);
+
+  const Image &image;
+  const SymbolIndex &index;
+  const ImportTable &imports;
+  const UnwindTable &unwind;
+  const Target &target;
+  Plan &plan;
+  Counterparts counterparts;
+  ImageOriginal original;
+  Correlator correlator;
+  bool mayBeUnnamed = false;
+  std::vector<const ObjectSymbol *> functions;
+};
+
+bool AppComparison::tryAt(const ObjectSymbol &s, uint64_t address,
+                          uint64_t size) {
+  bool same = correlator.match(s, {nullptr, nullptr, address}, size);
+  plan.verdicts[&s] = verdictOf(correlator, same);
+  return same;
+}
+
+/// Several functions of one name: the one whose code it is.
+void AppComparison::tryCandidates(const ObjectSymbol &s) {
+  auto found = counterparts.best(s);
+  if (auto known = correlator.placeOf(s))
+    for (const AppSymbol *a : found)
+      if (a->address == known->offset) {
+        tryAt(s, a->address, a->size);
+        return;
+      }
+  Verdict first;
+  for (const AppSymbol *a : found) {
+    if (tryAt(s, a->address, a->size))
+      return;
+    if (first.kind == Verdict::Kind::Unknown)
+      first = plan.verdicts[&s];
+  }
+  if (!found.empty())
+    plan.verdicts[&s] = first;
+}
+
+/// Largest first: it proves most, and what it refers to finds the others.
+void AppComparison::searchUnnamed() {
+  FunctionSearch search(image, unwind);
+  std::vector<const ObjectSymbol *> open;
+  for (const ObjectSymbol *s : functions)
+    if (!plan.verdicts.count(s))
+      open.push_back(s);
+  stable_sort(open, [](auto *a, auto *b) { return a->size > b->size; });
+  constexpr uint64_t enough = 24; // bytes that no two functions share by chance
+  for (bool progress = true; progress && !open.empty();) {
+    progress = false;
+    erase_if(open, [&](const ObjectSymbol *s) {
+      auto known = correlator.placeOf(*s);
+      if (!known)
+        return false;
+      tryAt(*s, known->offset, 0);
+      progress = true;
+      return true;
+    });
+    for (const ObjectSymbol *s : open) {
+      if (FunctionSearch::fixedBytes(*s) < enough)
+        break;
+      SmallVector<uint64_t> found;
+      for (uint64_t address : search.candidates(*s))
+        if (correlator.matchesBytes(*s, {nullptr, nullptr, address}))
+          found.push_back(address);
+      if (found.size() != 1 || !tryAt(*s, found[0], 0))
+        continue;
+      erase(open, s);
+      progress = true;
+      break;
+    }
+  }
+}
+
+void AppComparison::learnSymbol(const ObjectSymbol &s) {
+  if (s.isSection() || s.name.empty() || StringRef(s.name).starts_with(".L"))
+    return;
+  auto place = correlator.placeOf(s);
+  if (!place)
+    return;
+  bool isTls = place->tls;
+  for (const AppSymbol *a : counterparts.all(s))
+    if (a->address == place->offset && (a->type == STT_TLS) == isTls) {
+      plan.learn(s, *a);
+      return;
+    }
+  // A stub that reaches another library is no symbol of the app.
+  if (index.hasFullTable || (!s.isLocal() && imports.find(s.name)))
+    return;
+  if (!isTls && !image.loadAt(place->offset))
+    return;
+  AppSymbol &a = plan.unnamed.emplace_back();
+  a.name = s.name;
+  a.address = place->offset;
+  a.size = s.size;
+  a.type = isTls ? uint8_t(STT_TLS) : s.type;
+  a.binding = STB_LOCAL;
+  a.file = s.file;
+  a.source = AppSymbol::Source::Learned;
+  plan.learn(s, a);
+}
+
+void AppComparison::learn() {
+  for (auto &object : plan.objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (!s.isDefined() || !s.section || s.section->isAlloc())
+        learnSymbol(s);
+}
+
+/// Addresses that the app's function refers to.
+std::set<uint64_t>
+AppComparison::referencedBy(const AppSymbol &function) const {
+  std::set<uint64_t> out;
+  ArrayRef<uint8_t> body = image.bytesAt(function.address, function.size);
+  for (uint64_t at = 0; at < body.size();) {
+    Instruction i;
+    if (!target.decode(body.drop_front(at), function.address + at, i))
+      break;
+    if (i.memoryTarget)
+      out.insert(*i.memoryTarget);
+    at += i.size;
+    // Absolute addresses, in programs that are not position-independent.
+    if (!image.isPositionIndependent())
+      for (uint64_t from = at - i.size + 1; from + 4 <= at; ++from)
+        out.insert(support::endian::read32le(&body[from]));
+  }
+  return out;
+}
+
+/// Numbers of function-scoped statics shift. Where functions that did not change
+/// leave several, those are told apart by the function they are in: its old body
+/// refers to the one that is meant.
+void AppComparison::learnFromOldBodies() {
+  Counterparts remaining(index, plan);
+  DenseMap<const ObjectSymbol *, SmallVector<const ObjectSymbol *, 2>> users;
+  std::vector<const ObjectSymbol *> open;
+  for (const ObjectSymbol *f : functions)
+    for (const ObjectRelocation &r : f->section->relocations) {
+      const ObjectSymbol *s = plan.definitionOf(r.symbol);
+      if (!s || !remaining.isNumberedVariable(*s) || plan.learned.count(s))
+        continue;
+      auto &list = users[s];
+      if (list.empty())
+        open.push_back(s);
+      if (!is_contained(list, f))
+        list.push_back(f);
+    }
+  for (const ObjectSymbol *s : open) {
+    auto found = remaining.best(*s);
+    for (const ObjectSymbol *f : users[s]) {
+      auto old = counterparts.best(*f);
+      if (old.size() != 1)
+        continue;
+      std::set<uint64_t> addresses = referencedBy(*old[0]);
+      erase_if(found, [&](const AppSymbol *a) {
+        return a->type == STT_TLS || !addresses.count(a->address);
+      });
+    }
+    if (found.size() != 1)
+      continue;
+    // Two of the patch's in one function could both be it.
+    bool contested = any_of(open, [&](const ObjectSymbol *o) {
+      return o != s && canonicalName(o->name) == canonicalName(s->name) &&
+             o->file == s->file && any_of(users[o], [&](const ObjectSymbol *f) {
+               return is_contained(users[s], f);
+             });
+    });
+    if (!contested)
+      plan.learn(*s, *found[0]);
+  }
+}
+
+void AppComparison::run() {
+  functions = functionsOf(plan);
+  SmallVector<const ObjectSymbol *> unclear;
+  for (const ObjectSymbol *s : functions) {
+    auto found = counterparts.best(*s);
+    if (found.size() == 1)
+      tryAt(*s, found[0]->address, found[0]->size);
+    else if (!found.empty())
+      unclear.push_back(s);
+  }
+  for (const ObjectSymbol *s : unclear)
+    tryCandidates(*s);
+  if (mayBeUnnamed)
+    searchUnnamed();
+  learn();
+  learnFromOldBodies();
+}
+
+//===----------------------------------------------------------------------===//
+// With the objects before the fix
+//===----------------------------------------------------------------------===//
+
+class ObjectComparison {
+public:
+  ObjectComparison(Plan &plan, Plan &before)
+      : plan(plan), before(before), original(before.objects, before.frames),
+        correlator(plan, plan.objects, plan.frames, original) {
+    for (auto &object : before.objects)
+      for (const ObjectSymbol &s : object->symbols)
+        if (!s.isSection() && !s.name.empty())
+          byName[canonicalName(s.name)].push_back(&s);
+  }
+  void run();
+
+private:
+  SmallVector<const ObjectSymbol *> partners(const ObjectSymbol &s) const;
+  const ObjectSymbol *partnerOf(const ObjectSymbol &s) const;
+
+  Plan &plan, &before;
+  ObjectOriginal original;
+  Correlator correlator;
+  StringMap<SmallVector<const ObjectSymbol *, 1>> byName;
+  DenseSet<const ObjectSymbol *> paired;
+};
+
+/// Symbols of the original objects that \p s could be.
+SmallVector<const ObjectSymbol *>
+ObjectComparison::partners(const ObjectSymbol &s) const {
+  SmallVector<const ObjectSymbol *> out, better;
+  auto it = byName.find(canonicalName(s.name));
+  if (it == byName.end())
+    return out;
+  auto kind = [](const ObjectSymbol &s) {
+    return !s.section ? 0 : s.section->isCode() ? 1 : 2;
+  };
+  for (const ObjectSymbol *o : it->second) {
+    if (s.isLocal() && s.isDefined() && s.file != o->file && o->isLocal())
+      continue;
+    if (!s.isLocal() && !o->isLocal() && s.name != o->name)
+      continue;
+    if (!kind(s) || !kind(*o) || kind(s) == kind(*o))
+      out.push_back(o);
+  }
+  copy_if(out, std::back_inserter(better),
+          [&](const ObjectSymbol *o) { return o->isDefined() == s.isDefined(); });
+  if (!better.empty())
+    out = better;
+  return out;
+}
+
+/// The symbol of the original objects that \p s is: what matching code says,
+/// else the only one of its name that is left.
+const ObjectSymbol *ObjectComparison::partnerOf(const ObjectSymbol &s) const {
+  auto candidates = partners(s);
+  if (auto place = correlator.placeOf(s)) {
+    for (const ObjectSymbol *o : candidates)
+      if (o->section == place->section && o->value == place->offset &&
+          (o->section || place->symbol == o))
+        return o;
+    return nullptr;
+  }
+  erase_if(candidates, [&](const ObjectSymbol *o) { return paired.count(o); });
+  if (candidates.size() > 1) {
+    SmallVector<const ObjectSymbol *> sameName;
+    copy_if(candidates, std::back_inserter(sameName),
+            [&](const ObjectSymbol *o) { return o->name == s.name; });
+    if (!sameName.empty())
+      return sameName.front();
+  }
+  return candidates.size() == 1 ? candidates.front() : nullptr;
+}
+
+void ObjectComparison::run() {
+  for (const ObjectSymbol *s : functionsOf(plan)) {
+    Verdict first;
+    for (const ObjectSymbol *o : partners(*s)) {
+      if (!isComparable(*o))
+        continue;
+      bool same = correlator.match(*s, {o->section, nullptr, o->value}, o->size);
+      Verdict v = verdictOf(correlator, same);
+      if (same || first.kind == Verdict::Kind::Unknown)
+        first = v;
+      if (same)
+        break;
+    }
+    plan.verdicts[s] = first;
+  }
+  auto each = [&](auto visit) {
+    for (auto &object : plan.objects)
+      for (const ObjectSymbol &s : object->symbols)
+        if (!s.isSection() && !s.name.empty())
+          visit(s);
+  };
+  each([&](const ObjectSymbol &s) {
+    if (correlator.placeOf(s))
+      if (const ObjectSymbol *o = partnerOf(s))
+        paired.insert(o);
+  });
+  each([&](const ObjectSymbol &s) {
+    const ObjectSymbol *o = partnerOf(s);
+    if (!o) {
+      // A static that the original lacks is new, whatever the app calls so.
+      if (s.isLocal() && s.isDefined())
+        plan.fresh.insert(&s);
+      return;
+    }
+    plan.originalOf[&s] = o;
+    if (auto it = before.learned.find(o); it != before.learned.end())
+      plan.learn(s, *it->second);
+  });
+}
+
+} // namespace
+
+Error compareWithOriginal(const Config &config, const Image &image,
+                          const SymbolIndex &index, const ImportTable &imports,
+                          const UnwindTable &unwind, const Target &target,
+                          std::vector<std::unique_ptr<Object>> originals,
+                          Plan &plan) {
+  if (originals.empty()) {
+    AppComparison(config, image, index, imports, unwind, target, plan, false)
+        .run();
+    return Error::success();
+  }
+  plan.before = std::make_unique<Plan>();
+  Plan &before = *plan.before;
+  before.objects = std::move(originals);
+  if (Error e = before.indexObjects())
+    return e;
+  AppComparison(config, image, index, imports, unwind, target, before, true)
+      .run();
+  ObjectComparison(plan, before).run();
+  return Error::success();
+}
+
+} // namespace relink

@@ -1,0 +1,356 @@
+//===- Correlator.cpp - Same code that refers to the same things ----------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Correlator.h"
+#include "Error.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+
+Correlator::Correlator(const Plan &plan,
+                       ArrayRef<std::unique_ptr<Object>> objects,
+                       const FrameIndex &frames, Original &original)
+    : plan(plan), objects(objects), frames(frames), original(original) {
+  for (auto &object : objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (s.section && s.isFunction() && isOutlinedPart(s.name))
+        coldParts.insert(s.section);
+}
+
+/// The first difference is the one that is told.
+bool Correlator::fail(const Twine &why) {
+  if (reason.empty())
+    reason = why.str();
+  return false;
+}
+
+/// Virtual tables and type information have an identity, which catch clauses
+/// and dynamic_cast compare.
+static bool isTypeData(StringRef name) {
+  return name.starts_with("_ZTV") || name.starts_with("_ZTI") ||
+         name.starts_with("_ZTS") || name.starts_with("_ZTT");
+}
+
+/// Compared by what it holds, not by where it is.
+bool Correlator::isContent(const ObjectSymbol &s) const {
+  const ObjectSection &section = *s.section;
+  if (section.isMergeable())
+    return true;
+  if (section.isTls() || !section.isAlloc())
+    return false;
+  if (section.isCode())
+    return coldParts.contains(&section);
+  bool constant = !section.isWritable() ||
+                  StringRef(section.name).starts_with(".data.rel.ro");
+  return constant && !isTypeData(s.name);
+}
+
+//===----------------------------------------------------------------------===//
+// Identity
+//===----------------------------------------------------------------------===//
+
+bool Correlator::failReferent(const ObjectSymbol &s, const OriginalField &f) {
+  StringRef name = s.isSection() ? StringRef(s.section->name) : s.name;
+  return fail("it refers to " + shown(name) + ", where the original's refers to " +
+              original.describe(f));
+}
+
+bool Correlator::identify(Key key, const Place &base) {
+  auto [it, isNew] = known.try_emplace(key, base);
+  if (isNew)
+    newlyKnown.push_back(key);
+  return it->second == base;
+}
+
+bool Correlator::identifySection(const ObjectSection &s, const Place &base) {
+  return identify(&s, base) &&
+         (!sectionsAreWhole || !s.original ||
+          identify(s.original, base + -int64_t(s.originalOffset)));
+}
+
+bool Correlator::matchIdentity(const ObjectSymbol &s, const OriginalField &f) {
+  bool inside = s.kind == ObjectSymbol::Kind::Defined;
+  Key key = inside ? static_cast<Key>(s.section) : &s;
+  Place base = f.place + (inside ? -int64_t(s.value) : 0);
+  // A name that the loader binds is no place: nothing is learned from it.
+  bool isName = f.kind == OriginalField::Kind::Name;
+  auto it = known.find(key);
+  if (!isName && it != known.end() && it->second == base)
+    return true;
+  if (isName || !s.isSection()) {
+    Original::Answer answer = original.isSame(s, f);
+    if (answer == Original::Answer::No)
+      return failReferent(s, f);
+    if (isName || answer == Original::Answer::Stub)
+      return true;
+  }
+  return (inside ? identifySection(*s.section, base) : identify(key, base)) ||
+         failReferent(s, f);
+}
+
+std::optional<Place> Correlator::placeOf(const ObjectSymbol &s) const {
+  bool inside = s.kind == ObjectSymbol::Kind::Defined;
+  auto it = known.find(inside ? static_cast<Key>(s.section) : &s);
+  if (it != known.end())
+    return inside ? it->second + s.value : it->second;
+  if (!sectionsAreWhole || !inside || !s.section->original)
+    return std::nullopt;
+  it = known.find(s.section->original);
+  if (it == known.end())
+    return std::nullopt;
+  return it->second + (s.section->originalOffset + s.value);
+}
+
+//===----------------------------------------------------------------------===//
+// Content
+//===----------------------------------------------------------------------===//
+
+/// Where things start in read-only data: at symbols, and where code and tables
+/// point.
+ArrayRef<uint64_t> Correlator::startsIn(const ObjectSection &section) {
+  if (!startsKnown) {
+    startsKnown = true;
+    auto add = [&](const ObjectSection *s, uint64_t at) {
+      if (s && s->isAlloc() && !s->isCode() && !s->isMergeable() &&
+          at < s->size)
+        starts[s].push_back(at);
+    };
+    for (auto &object : objects) {
+      for (const ObjectSymbol &s : object->symbols)
+        if (s.section && !s.isSection())
+          add(s.section, s.value);
+      for (const ObjectSection &s : object->sections)
+        if (s.isAlloc() && !s.dropped && !isEhFrame(s))
+          for (const ObjectRelocation &r : s.relocations)
+            if (r.symbol && r.symbol->section && (r.toEnd || !s.isCode()))
+              add(r.symbol->section, r.symbol->value + r.addend + r.toEnd);
+    }
+    for (auto &[s, list] : starts) {
+      llvm::sort(list);
+      list.erase(llvm::unique(list), list.end());
+    }
+  }
+  auto it = starts.find(&section);
+  return it == starts.end() ? ArrayRef<uint64_t>() : ArrayRef<uint64_t>(it->second);
+}
+
+/// The bytes of \p s that a reference to \p offset can mean.
+std::pair<uint64_t, uint64_t> Correlator::extent(const ObjectSection &s,
+                                                 const ObjectSymbol &symbol,
+                                                 uint64_t offset) {
+  if (s.isMergeable()) {
+    uint64_t unit = std::max<uint64_t>(s.entrySize, 1), end = offset;
+    if (!(s.flags & SHF_STRINGS)) {
+      uint64_t start = offset - offset % unit;
+      return {start, std::min<uint64_t>(start + unit, s.size)};
+    }
+    for (; end + unit <= s.data.size(); end += unit)
+      if (all_of(ArrayRef(s.data).slice(end, unit),
+                 [](uint8_t b) { return b == 0; }))
+        return {offset, end + unit};
+    return {offset, s.size};
+  }
+  if (s.original || s.isCode())
+    return {0, s.size}; // a piece of its own
+  if (!symbol.isSection() && symbol.size &&
+      symbol.value + symbol.size <= s.size)
+    return {symbol.value, symbol.value + symbol.size};
+  // Anonymous: up to where the next thing starts, and that one too, since
+  // `table[i - 1]` is compiled to a reference in front of the table. Jump
+  // tables are never meant so.
+  ArrayRef<uint64_t> all = startsIn(s);
+  auto next = upper_bound(all, offset);
+  uint64_t end = next == all.end() ? s.size : *next;
+  if (next == all.end())
+    return {offset, end};
+  uint64_t second = std::next(next) == all.end() ? s.size : *std::next(next);
+  ArrayRef<ObjectRelocation> relocations = s.relocations;
+  auto r = partition_point(
+      relocations, [&](const ObjectRelocation &r) { return r.offset < end; });
+  bool pointsIntoCode = r != relocations.end() && r->offset < second &&
+                        r->symbol && r->symbol->section &&
+                        r->symbol->section->isCode();
+  return {offset, pointsIntoCode ? end : second};
+}
+
+void Correlator::addRegion(const Region &region) {
+  auto &list = compared[{region.section, region.from}];
+  for (const Region &r : list)
+    if (r.to == region.to && r.at == region.at)
+      return;
+  list.push_back(region);
+  regions.push_back(region);
+}
+
+bool Correlator::matchContent(const ObjectSymbol &s, int64_t offset,
+                              const OriginalField &f) {
+  const ObjectSection &section = *s.section;
+  uint64_t at = s.value + offset;
+  if (f.kind == OriginalField::Kind::Name) {
+    // An exported constant: what the app has is what its name means here.
+    if (s.isSection() || original.isSame(s, f) == Original::Answer::No)
+      return failReferent(s, f);
+    if (!f.isHere)
+      return true;
+  }
+  if (f.place.tls || f.place.symbol)
+    return failReferent(s, f);
+  if (at > section.size)
+    return fail("it refers to a place outside of " + section.name);
+  auto [from, to] = extent(section, s, at);
+  Place base = f.place + -int64_t(s.value);
+  addRegion({&section, from, to, base + from});
+  return true;
+}
+
+bool Correlator::matchReferent(const ObjectSection &from, const Field &field) {
+  const OriginalField &f = field.original;
+  const ObjectRelocation &r = *field.relocation;
+  if (f.kind == OriginalField::Kind::Nothing)
+    return true;
+  const ObjectSymbol *s = plan.definitionOf(r.symbol);
+  if (!s)
+    return f.place == Place{} || fail("it refers to an address");
+  if (s->kind != ObjectSymbol::Kind::Defined || !isContent(*s))
+    return matchIdentity(*s, f);
+  if (from.isCode() && !r.toEnd)
+    return fail("it has code that can't be decoded");
+  return matchContent(*s, r.addend + r.toEnd, f);
+}
+
+//===----------------------------------------------------------------------===//
+// Bytes and functions
+//===----------------------------------------------------------------------===//
+
+/// With short jumps as they were.
+ArrayRef<ObjectRelocation>
+Correlator::relocationsOf(const ObjectSection &s) {
+  if (s.shortJumps.empty())
+    return s.relocations;
+  auto &all = merged[&s];
+  if (all.empty())
+    std::merge(s.relocations.begin(), s.relocations.end(), s.shortJumps.begin(),
+               s.shortJumps.end(), std::back_inserter(all),
+               [](auto &a, auto &b) { return a.offset < b.offset; });
+  return all;
+}
+
+bool Correlator::matchBytes(const Region &region,
+                            SmallVectorImpl<Field> &fields) {
+  const auto &[section, from, to, at] = region;
+  const ObjectSection &ours = *section;
+  auto differs = [&, start = from](uint64_t offset) {
+    return fail(ours.isCode() ? "its code differs at +" + hex(offset - start)
+                              : "a constant it uses differs (" + ours.name +
+                                    "+" + hex(offset) + ")");
+  };
+  if (ours.isNoBits() || to > ours.data.size())
+    return from == to || differs(from);
+  ArrayRef<uint8_t> theirs = original.bytes(at, to - from);
+  if (theirs.size() != to - from)
+    return differs(from);
+  uint64_t done = from;
+  auto sameUpTo = [&, start = from](uint64_t end) {
+    for (; done < end; ++done)
+      if (ours.data[done] != theirs[done - start])
+        return differs(done);
+    return true;
+  };
+  ArrayRef<ObjectRelocation> all = relocationsOf(ours);
+  auto next = partition_point(all,
+                              [&, start = from](const ObjectRelocation &r) {
+                                return r.offset < start;
+                              });
+  while (next != all.end() && next->offset < to) {
+    const ObjectRelocation *r = next++;
+    if (r->type == R_X86_64_NONE)
+      continue;
+    OriginalField f;
+    if (!original.readField(ours, from, to, ArrayRef(r, all.end()), at, f) ||
+        f.begin < done || f.end > to) {
+      sameUpTo(r->offset); // a difference in front is the better reason
+      return differs(r->offset);
+    }
+    if (!sameUpTo(f.begin))
+      return false;
+    done = f.end;
+    fields.push_back({r, f});
+    next = r + f.consumed;
+  }
+  return sameUpTo(to);
+}
+
+bool Correlator::matchRegion(const Region &region) {
+  SmallVector<Field, 32> fields;
+  if (!matchBytes(region, fields))
+    return false;
+  for (const Field &f : fields)
+    if (!matchReferent(*region.section, f))
+      return false;
+  return !region.section->isCode() ||
+         matchExceptionTable(*region.section, region.at);
+}
+
+bool Correlator::matchExceptionTable(const ObjectSection &code,
+                                     const Place &at) {
+  const ObjectRelocation *ours = frames.lsda(code);
+  std::optional<Place> theirs = original.exceptionTable(at);
+  if (!ours && !theirs)
+    return true;
+  if (!ours || !theirs || !ours->symbol || !ours->symbol->section)
+    return fail("its exception table differs");
+  const ObjectSection &table = *ours->symbol->section;
+  uint64_t from = ours->symbol->value + ours->addend;
+  if (from > table.size)
+    return fail("its exception table differs");
+  addRegion({&table, from, table.size, *theirs});
+  return true;
+}
+
+bool Correlator::compare(const ObjectSymbol &function, const Place &at,
+                         uint64_t size) {
+  if (size && size != function.size)
+    return fail("it has " + Twine(function.size) + " bytes, the original's " +
+                Twine(size));
+  uint64_t from = function.value;
+  if (!identifySection(*function.section, at + -int64_t(from)))
+    return fail("other code refers to it at another place");
+  addRegion({function.section, from, from + function.size, at});
+  // Regions are found while others are compared.
+  for (size_t i = 0; i < regions.size(); ++i)
+    if (!matchRegion(Region(regions[i])))
+      return false;
+  return true;
+}
+
+bool Correlator::match(const ObjectSymbol &function, const Place &at,
+                       uint64_t size) {
+  reason.clear();
+  linesOnly = false;
+  newlyKnown.clear();
+  regions.clear();
+  if (compare(function, at, size))
+    return true;
+  for (Key key : newlyKnown)
+    known.erase(key);
+  for (const Region &r : regions)
+    erase_if(compared[{r.section, r.from}],
+             [&](const Region &o) { return o.to == r.to && o.at == r.at; });
+  return false;
+}
+
+bool Correlator::matchesBytes(const ObjectSymbol &function, const Place &at) {
+  SmallVector<Field, 32> fields;
+  return matchBytes({function.section, function.value,
+                     function.value + function.size, at},
+                    fields);
+}
+
+} // namespace relink

@@ -1,0 +1,48 @@
+//===- Counterparts.h - Which symbol of the app is meant --------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// "Same place" (docs/rules.md): name without compiler numbering, kind, and for
+// local symbols the source file.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_COUNTERPARTS_H
+#define RELINK_COUNTERPARTS_H
+
+#include "Plan.h"
+
+namespace relink {
+
+class Counterparts {
+public:
+  Counterparts(const SymbolIndex &index, const Plan &plan);
+
+  /// Every symbol of the app that \p symbol could be.
+  llvm::SmallVector<const AppSymbol *> all(const ObjectSymbol &symbol) const;
+
+  /// Those that it is most likely, one for each address. What was learned from
+  /// matching code counts more than names do.
+  llvm::SmallVector<const AppSymbol *> best(const ObjectSymbol &symbol) const;
+
+  /// A static variable that the compiler numbered (`count.0`).
+  static bool isNumberedVariable(const ObjectSymbol &symbol);
+  /// Whether more variables of the patch than the app has are left for a name,
+  /// so that even the only candidate is not certain.
+  bool isContested(const ObjectSymbol &symbol) const;
+
+private:
+  size_t countAlike(const ObjectSymbol &symbol) const;
+
+  const SymbolIndex &index;
+  const Plan &plan;
+  /// Local variables by file, name without number, and size.
+  llvm::StringMap<unsigned> alike;
+};
+
+} // namespace relink
+
+#endif

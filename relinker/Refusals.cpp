@@ -1,0 +1,179 @@
+//===- Refusals.cpp - What makes relink refuse ----------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Refusals.h"
+#include "Error.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace llvm;
+
+namespace relink {
+namespace {
+
+struct RefusalText {
+  Refusal refusal;
+  const char *name;
+  unsigned rule;
+  const char *text;
+};
+
+constexpr RefusalText refusals[] = {
+    {Refusal::Inlined, "inlined", 13,
+     "The compiler has put copies of the function's old body into other "
+     "functions. They are no functions of their own, so nothing can be "
+     "redirected: they keep running the old code. DWARF of the app names the "
+     "places. Add the functions that hold the copies to the patch: compiled "
+     "again, they contain the new body."},
+    {Refusal::Clones, "clones", 13,
+     "The compiler has made clones of the function with fewer arguments or "
+     "constants in place of them (.constprop, .isra, .part). Callers reach the "
+     "clone, and it holds the old body. The patch has to hold a clone of the "
+     "same name, or the clone's callers."},
+    {Refusal::SharedCode, "shared-code", 14,
+     "The linker found two functions with the same code and kept one body for "
+     "both (identical code folding, --icf). To redirect one is to redirect the "
+     "other."},
+    {Refusal::OtherBuild, "other-build", 16,
+     "The patch object holds the build-id of the program it was made for (a note "
+     "named GNU of type NT_GNU_BUILD_ID), and the app has another."},
+    {Refusal::LostCet, "lost-cet", 16,
+     "The app is marked for control-flow protection (IBT, SHSTK) and the patch "
+     "object is not. Code without endbr64 can't be called through pointers "
+     "where IBT is on."},
+    {Refusal::StructLayout, "struct-layout", 16,
+     "A type of the same name has another size, or a member at another offset, in "
+     "the patch than in the app. Code of the app that is not replaced still uses "
+     "the old layout. Replace all of it together, or keep the layout: new "
+     "members can often live in padding, or beside the structure."},
+    {Refusal::VirtualTable, "virtual-table", 16,
+     "The virtual table of a class differs: a virtual function was added, taken "
+     "away, moved or overridden. The app's table stays, since objects and other "
+     "libraries point to it, so calls through it would not reach what the patch's "
+     "source says."},
+    {Refusal::Constructors, "constructors", 16,
+     "A function that runs at start or end (an initialiser of global variables, a "
+     "function with the constructor attribute) differs from the app's. The "
+     "variables it sets up are the app's (rule 4); a changed initialiser has a "
+     "say at the next start only, in a process that loads the patched file. If "
+     "accepted, it is replaced as other functions are."},
+};
+
+struct RuleText {
+  unsigned number;
+  const char *text;
+};
+
+constexpr RuleText rules[] = {
+    {1, "A global function that the app also defines replaces it: every way in "
+        "leads to the new body. --replace NAME limits the patch to the functions "
+        "named, --keep NAME leaves one out."},
+    {2, "A weak function (inline, template) that is equal to the app's is bound to "
+        "it; one that differs replaces it."},
+    {3, "A static function replaces the one of the same source file, if it "
+        "differs."},
+    {4, "A variable that the app also has is the app's: state is never forked. "
+        "The patch's initial value is ignored, with a remark where it differs. "
+        "Another size or kind is an error. --new-data NAME asks for a fresh one."},
+    {5, "Read-only data is the patch's own, unless it equals the app's. Virtual "
+        "tables and type information are always the app's."},
+    {6, "What the app lacks is added, if something that is kept refers to it."},
+    {7, "Only what changed is replaced. A function is unchanged when its code is "
+        "the same, relocated fields left out, and each of these refers to the "
+        "same thing: the same function or variable, or a constant, string, jump "
+        "table or exception table with the same contents. It is compared with the "
+        "app's own code, or with the object before the fix (--orig), which also "
+        "finds the functions of a stripped app."},
+    {8, "A reference means the first of: a definition in the patch; what --bind "
+        "says; what unchanged code shows it to be; a global of the app; an "
+        "import of the app; a static of the same source file; the only static of "
+        "that name; a symbol of a needed library. None or several are an error."},
+    {9, "__real_NAME is the original body of NAME, as with the linker's --wrap."},
+    {10, "A replaced function has one address, that of its old entry, in old code, "
+         "new code and other libraries."},
+    {11, "A function that the app imports and the patch defines is interposed: the "
+         "app's calls go to the patch; __real_NAME reaches the library."},
+    {12, "An export that the patch adds appears in .dynsym; hidden stays hidden; "
+         "-Bsymbolic of the app is honoured."},
+    {13, "Refused: copies of the old function live on elsewhere."},
+    {14, "Refused: another function shares the address."},
+    {15, "Refused: no redirect fits the entry, or a jump of the function leads "
+         "into the bytes that it would overwrite. Tried in this order: hot-patch "
+         "nops; in place if the new body fits; a near jump; a short jump to "
+         "padding that holds a near jump. A neighbour's bytes are never used."},
+    {16, "Refused: the patch was made for another program, another machine, or "
+         "would change what other code relies on."},
+    {17, "Refused: the app is not what it seems: truncated, packed, overlapping "
+         "segments, section headers that contradict the segments."},
+};
+
+const RefusalText &textOf(Refusal refusal) {
+  return *find_if(refusals,
+                  [&](const RefusalText &t) { return t.refusal == refusal; });
+}
+
+/// Words, in lines of at most 79 columns.
+void wrap(StringRef text, unsigned indent, raw_ostream &os) {
+  unsigned column = 0;
+  for (StringRef word : split(text, ' ')) {
+    if (column && column + 1 + word.size() > 79) {
+      os << "\n";
+      column = 0;
+    }
+    os.indent(column ? 1 : indent) << word;
+    column += (column ? 1 : indent) + word.size();
+  }
+  os << "\n";
+}
+
+void explain(const RefusalText &t, raw_ostream &os) {
+  os << "  --accept " << t.name << "\n";
+  wrap(t.text, 4, os);
+}
+
+} // namespace
+
+StringRef toString(Refusal refusal) { return textOf(refusal).name; }
+
+unsigned ruleNumber(Refusal refusal) { return textOf(refusal).rule; }
+
+bool isAccepted(const Config &config, Refusal refusal) {
+  return is_contained(config.accepted, toString(refusal));
+}
+
+bool isRefusalName(StringRef name) {
+  return any_of(refusals, [&](const RefusalText &t) { return t.name == name; });
+}
+
+Error refuse(Refusal refusal, const Twine &message, const Twine &remedy) {
+  StringRef name = toString(refusal);
+  return makeError(message + "\n>>> remedy: " + remedy +
+                   "\n>>> or --accept " + name + " to do it all the same; rule " +
+                   Twine(ruleNumber(refusal)) + ", see relink --explain " +
+                   name);
+}
+
+bool explainRule(StringRef topic, raw_ostream &os) {
+  bool any = false;
+  for (const RuleText &r : rules) {
+    bool whole = topic == "all" || topic == std::to_string(r.number);
+    bool named = any_of(refusals, [&](const RefusalText &t) {
+      return t.rule == r.number && t.name == topic;
+    });
+    if (!whole && !named)
+      continue;
+    any = true;
+    os << "Rule " << r.number << "\n";
+    wrap(r.text, 2, os);
+    for (const RefusalText &t : refusals)
+      if (t.rule == r.number && (whole || t.name == topic))
+        explain(t, os);
+  }
+  return any;
+}
+
+} // namespace relink

@@ -1,0 +1,54 @@
+//===- Refusals.h - What makes relink refuse --------------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Rules 13 to 17: patches that would apply, but not mean what their author
+// thinks. Each can be accepted knowingly (`--accept NAME`), and each is
+// explained by `relink --explain`.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_REFUSALS_H
+#define RELINK_REFUSALS_H
+
+#include "Config.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace relink {
+
+enum class Refusal {
+  Inlined,      ///< 13: copies of the old body in other functions
+  Clones,       ///< 13: clones of the old body
+  SharedCode,   ///< 14: another function has the same address
+  OtherBuild,   ///< 16: made for another binary
+  LostCet,      ///< 16: without the IBT or SHSTK the app has
+  StructLayout, ///< a type that other code uses has another layout
+  VirtualTable, ///< a virtual table of another shape
+  Constructors, ///< what runs at start or end differs
+};
+
+/// The name that --accept takes ("inlined").
+llvm::StringRef toString(Refusal refusal);
+/// The rule's number in docs/rules.md.
+unsigned ruleNumber(Refusal refusal);
+
+bool isAccepted(const Config &config, Refusal refusal);
+/// An error that names its rule, \p remedy, and the option that accepts it.
+llvm::Error refuse(Refusal refusal, const llvm::Twine &message,
+                   const llvm::Twine &remedy);
+
+/// False if there is no refusal of that name.
+bool isRefusalName(llvm::StringRef name);
+
+/// Explains the rule \p topic, a number or a refusal's name, or lists all if it
+/// is "all". False if there is no such rule.
+bool explainRule(llvm::StringRef topic, llvm::raw_ostream &os);
+
+} // namespace relink
+
+#endif

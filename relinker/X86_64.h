@@ -1,0 +1,23 @@
+//===- X86_64.h - Parts of the x86-64 target --------------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_X86_64_H
+#define RELINK_X86_64_H
+
+#include "Target.h"
+
+namespace relink {
+
+/// See Target::readLinkedField().
+bool readLinkedFieldX86_64(llvm::ArrayRef<uint8_t> object, uint64_t place,
+                           llvm::ArrayRef<ObjectRelocation> relocations,
+                           llvm::ArrayRef<uint8_t> linked, uint64_t address,
+                           LinkedField &out);
+
+} // namespace relink
+
+#endif
