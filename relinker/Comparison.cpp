@@ -97,6 +97,10 @@ private:
 
 bool AppComparison::tryAt(const ObjectSymbol &s, uint64_t address,
                           uint64_t size) {
+  // lld's name for an indirect function is that of its stub.
+  if (s.type == STT_GNU_IFUNC)
+    if (uint64_t resolver = imports.ifuncResolver(address))
+      address = resolver, size = 0;
   bool same = correlator.match(s, {nullptr, nullptr, address}, size);
   plan.verdicts[&s] = verdictOf(correlator, same);
   return same;

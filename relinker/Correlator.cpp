@@ -129,8 +129,11 @@ ArrayRef<uint64_t> Correlator::startsIn(const ObjectSection &section) {
       for (const ObjectSection &s : object->sections)
         if (s.isAlloc() && !s.dropped && !isEhFrame(s))
           for (const ObjectRelocation &r : s.relocations)
-            if (r.symbol && r.symbol->section && (r.toEnd || !s.isCode()))
-              add(r.symbol->section, r.symbol->value + r.addend + r.toEnd);
+            if (r.symbol && r.symbol->section)
+              if (!isPcRelative(r.type) || r.toEnd)
+                add(r.symbol->section,
+                    r.symbol->value + r.addend +
+                        (isPcRelative(r.type) ? r.toEnd : 0));
     }
     for (auto &[s, list] : starts) {
       llvm::sort(list);
@@ -210,6 +213,22 @@ bool Correlator::matchContent(const ObjectSymbol &s, int64_t offset,
   return true;
 }
 
+/// What \p r means, from its symbol. A field that counts from its place has an
+/// addend that makes up for it: that of an instruction counts from its end, that
+/// of a table (`label - table`) from the table's start.
+std::optional<int64_t>
+Correlator::offsetFromSymbol(const ObjectSection &from,
+                             const ObjectRelocation &r) {
+  if (!isPcRelative(r.type))
+    return r.addend;
+  if (from.isCode())
+    return r.toEnd ? std::optional(r.addend + r.toEnd) : std::nullopt;
+  ArrayRef<uint64_t> all = startsIn(from);
+  auto after = upper_bound(all, r.offset);
+  uint64_t start = after == all.begin() ? 0 : *std::prev(after);
+  return r.addend - int64_t(r.offset - start);
+}
+
 bool Correlator::matchReferent(const ObjectSection &from, const Field &field) {
   const OriginalField &f = field.original;
   const ObjectRelocation &r = *field.relocation;
@@ -220,9 +239,9 @@ bool Correlator::matchReferent(const ObjectSection &from, const Field &field) {
     return f.place == Place{} || fail("it refers to an address");
   if (s->kind != ObjectSymbol::Kind::Defined || !isContent(*s))
     return matchIdentity(*s, f);
-  if (from.isCode() && !r.toEnd)
-    return fail("it has code that can't be decoded");
-  return matchContent(*s, r.addend + r.toEnd, f);
+  auto offset = offsetFromSymbol(from, r);
+  return offset ? matchContent(*s, *offset, f)
+                : fail("it has code that can't be decoded");
 }
 
 //===----------------------------------------------------------------------===//

@@ -61,6 +61,8 @@ private:
   bool matchBytes(const Region &region, llvm::SmallVectorImpl<Field> &fields);
   bool matchRegion(const Region &region);
   void addRegion(const Region &region);
+  std::optional<int64_t> offsetFromSymbol(const ObjectSection &from,
+                                          const ObjectRelocation &r);
   bool matchReferent(const ObjectSection &from, const Field &field);
   bool matchContent(const ObjectSymbol &symbol, int64_t offset,
                     const OriginalField &field);

@@ -201,7 +201,7 @@ Original::Answer ImageOriginal::isSame(const ObjectSymbol &s,
   auto candidates = counterparts.all(s);
   for (const AppSymbol *a : candidates)
     if (a->address == f.place.offset)
-      return Answer::Yes;
+      return imports.ifuncResolver(a->address) ? Answer::Stub : Answer::Yes;
   for (const AppSymbol *a : candidates)
     if (a->type == STT_GNU_IFUNC &&
         imports.ifuncStub(a->address) == f.place.offset)

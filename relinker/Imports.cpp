@@ -88,6 +88,13 @@ uint64_t ImportTable::ifuncStub(uint64_t resolver) const {
   return stubByResolver.lookup(resolver);
 }
 
+uint64_t ImportTable::ifuncResolver(uint64_t stub) const {
+  for (const auto &[resolver, known] : stubByResolver)
+    if (known == stub)
+      return resolver;
+  return 0;
+}
+
 std::map<uint64_t, uint64_t> readPointers(const Image &image, uint64_t from,
                                           uint64_t to) {
   using support::endian::read64le;

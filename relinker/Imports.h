@@ -43,6 +43,9 @@ public:
   /// The stub that calls the IFUNC whose resolver is at \p resolver, or 0.
   uint64_t ifuncStub(uint64_t resolver) const;
 
+  /// The resolver that the stub at \p stub was made for, or 0.
+  uint64_t ifuncResolver(uint64_t stub) const;
+
 private:
   void scanPlt(const Target &target);
 

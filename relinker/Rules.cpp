@@ -115,6 +115,8 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     wanted = out.app || out.action == Action::Ambiguous;
   if (out.action == Action::Ambiguous)
     return wanted ? makeError(out.reason) : Error::success();
+  if (!out.app && isUnchanged(s))
+    wanted = false;
   if (wanted && !out.app) {
     std::string message =
         image.path + ": has no function " + shown(s.name) + " to replace";
@@ -126,8 +128,10 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     return makeError(message + "\n>>> remedy: --symbol " + s.name +
                      "=0xADDR[:SIZE], or --debug-file FILE");
   }
-  if (!out.app)
-    return Error::success(); // rule 6
+  if (!out.app) {
+    plan.sameFunctions += isUnchanged(s); // somewhere in a stripped app
+    return Error::success();              // rule 6
+  }
   if (isUnchanged(s)) {
     ++plan.sameFunctions;
     out.action = Action::Bind;

@@ -24,6 +24,22 @@ bool isEhFrame(const ObjectSection &s) {
          (s.type == SHT_PROGBITS || s.type == SHT_X86_64_UNWIND);
 }
 
+bool isPcRelative(uint32_t type) {
+  switch (type) {
+  case R_X86_64_PC32:
+  case R_X86_64_PLT32:
+  case R_X86_64_GOTPCREL:
+  case R_X86_64_GOTPCRELX:
+  case R_X86_64_REX_GOTPCRELX:
+  case R_X86_64_PC64:
+  case R_X86_64_PC8:
+  case R_X86_64_PC16:
+    return true;
+  default:
+    return false;
+  }
+}
+
 Expected<std::vector<FrameRecord>> readFrameRecords(const Object &object,
                                                     const ObjectSection &s) {
   auto error = [&](uint64_t at, const char *what) {
@@ -342,22 +358,6 @@ Error Splitter::decode(ObjectSection &s) {
   return Error::success();
 }
 
-static bool isPcRelative(uint32_t type) {
-  switch (type) {
-  case R_X86_64_PC32:
-  case R_X86_64_PLT32:
-  case R_X86_64_GOTPCREL:
-  case R_X86_64_GOTPCRELX:
-  case R_X86_64_REX_GOTPCRELX:
-  case R_X86_64_PC64:
-  case R_X86_64_PC8:
-  case R_X86_64_PC16:
-    return true;
-  default:
-    return false;
-  }
-}
-
 /// Jump tables start where code points into read-only data.
 void Splitter::findTables() {
   for (ObjectSection *s : originals) {
@@ -558,8 +558,15 @@ Error Splitter::retarget(ObjectSection &s) {
 }
 
 Error Splitter::run() {
-  for (ObjectSection &s : object.sections)
+  for (ObjectSection &s : object.sections) {
+    // A table of places in front of functions, for those who patch at run time.
+    if (s.name == "__patchable_function_entries") {
+      s.dropped = true;
+      s.relocations.clear();
+      continue;
+    }
     originals.push_back(&s);
+  }
   for (ObjectSection *s : originals)
     if (isCuttable(*s))
       cutAtSymbols(*s);

@@ -59,6 +59,9 @@ struct FrameIndex {
 
 bool isEhFrame(const ObjectSection &section);
 
+/// True for relocations whose value counts from their place.
+bool isPcRelative(uint32_t type);
+
 } // namespace relink
 
 #endif

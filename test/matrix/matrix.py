@@ -190,6 +190,15 @@ class MatrixFormat(lit.formats.TestFormat):
             extra += " --debug-file app.debug"
         run(f"cp {output} original && relink {output} patch.o -o fixed {extra}")
         run(f"cmp {output} original")
+        # The app's own object has nothing to change in it, with names and, with
+        # itself as the map, without.
+        symbols = "--debug-file app.debug" if "debugfile" in properties else ""
+        if "nothing to do" not in run(f"relink original app.o -o same {symbols}"):
+            raise Failed("the app's own object is said to change it")
+        run("cmp original same && strip -o bare original")
+        if "nothing to do" not in run("relink bare app.o --orig app.o -o same"):
+            raise Failed("an unchanged object is said to change the app")
+        run("cmp bare same")
         # A library takes the original's place; a program runs by its own name.
         def install(file):
             if shared:
