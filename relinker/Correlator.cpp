@@ -144,6 +144,19 @@ ArrayRef<uint64_t> Correlator::startsIn(const ObjectSection &section) {
   return it == starts.end() ? ArrayRef<uint64_t>() : ArrayRef<uint64_t>(it->second);
 }
 
+/// A string literal, with padding behind it perhaps.
+static bool isText(ArrayRef<uint8_t> bytes) {
+  size_t length = 0;
+  while (length < bytes.size() && bytes[length])
+    ++length;
+  auto isPrintable = [](uint8_t b) {
+    return b >= 0x20 || b == '\n' || b == '\t' || b == '\r' || b == 0x1b;
+  };
+  return length && length < bytes.size() &&
+         all_of(bytes.take_front(length), isPrintable) &&
+         all_of(bytes.drop_front(length), [](uint8_t b) { return b == 0; });
+}
+
 /// The bytes of \p s that a reference to \p offset can mean.
 std::pair<uint64_t, uint64_t> Correlator::extent(const ObjectSection &s,
                                                  const ObjectSymbol &symbol,
@@ -167,20 +180,24 @@ std::pair<uint64_t, uint64_t> Correlator::extent(const ObjectSection &s,
     return {symbol.value, symbol.value + symbol.size};
   // Anonymous: up to where the next thing starts, and that one too, since
   // `table[i - 1]` is compiled to a reference in front of the table. Jump
-  // tables are never meant so.
+  // tables and strings are never meant so.
   ArrayRef<uint64_t> all = startsIn(s);
   auto next = upper_bound(all, offset);
   uint64_t end = next == all.end() ? s.size : *next;
-  if (next == all.end())
+  ArrayRef<ObjectRelocation> relocations = s.relocations;
+  auto pointsIntoCode = [&](uint64_t from, uint64_t to) {
+    auto r = partition_point(relocations, [&](const ObjectRelocation &r) {
+      return r.offset < from;
+    });
+    return r != relocations.end() && r->offset < to && r->symbol &&
+           r->symbol->section && r->symbol->section->isCode();
+  };
+  if (next == all.end() || pointsIntoCode(offset, offset + 1) ||
+      (end <= s.data.size() &&
+       isText(ArrayRef(s.data).slice(offset, end - offset))))
     return {offset, end};
   uint64_t second = std::next(next) == all.end() ? s.size : *std::next(next);
-  ArrayRef<ObjectRelocation> relocations = s.relocations;
-  auto r = partition_point(
-      relocations, [&](const ObjectRelocation &r) { return r.offset < end; });
-  bool pointsIntoCode = r != relocations.end() && r->offset < second &&
-                        r->symbol && r->symbol->section &&
-                        r->symbol->section->isCode();
-  return {offset, pointsIntoCode ? end : second};
+  return {offset, pointsIntoCode(end, second) ? end : second};
 }
 
 void Correlator::addRegion(const Region &region) {

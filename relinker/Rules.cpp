@@ -228,7 +228,9 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
   if (out.action == Action::Ambiguous)
     return Error::success(); // an error only when it is needed
   if (!out.app) {
-    if (isState && !index.hasFullTable && !plan.fresh.count(&s)) {
+    // A pointer of the compiler's, constant once relocated, is as good twice.
+    if (isState && !index.hasFullTable && !plan.fresh.count(&s) &&
+        !name.starts_with("DW.ref.")) {
       out.action = Action::Ambiguous;
       out.reason = object.name + ": whether the app has the variable " +
                    shown(s.name) + " can't be told: " + image.path +
