@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Compare.h"
-#include "llvm/ADT/STLExtras.h"
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -70,30 +69,9 @@ std::vector<uint8_t> ownBytes(const ObjectSymbol &s) {
   return {begin, begin + s.size};
 }
 
-bool hasRelocation(const ObjectSymbol &s) {
-  return any_of(s.section->relocations, [&](const ObjectRelocation &r) {
-    return r.offset >= s.value && r.offset < s.value + s.size;
-  });
-}
-
 constexpr uint64_t mostCompared = uint64_t(1) << 28;
 
 } // namespace
-
-bool equalCode(const Image &image, const AppSymbol &app,
-               const ObjectSymbol &s) {
-  if (!s.section || app.size != s.size || s.size > mostCompared)
-    return false;
-  return equalMasked(ownBytes(s), appBytes(image, app, s.size), s);
-}
-
-bool equalData(const Image &image, const AppSymbol &app,
-               const ObjectSymbol &s) {
-  if (!s.section || app.size != s.size || !s.size || s.size > mostCompared ||
-      hasRelocation(s))
-    return false;
-  return ownBytes(s) == appBytes(image, app, s.size);
-}
 
 bool equalInitialValue(const Image &image, const AppSymbol &app,
                        const ObjectSymbol &s) {

@@ -14,17 +14,6 @@
 
 namespace relink {
 
-/// True when \p symbol's code is the app's, relocated fields left out. What the
-/// fields refer to is not compared, so this is for functions whose one
-/// definition the language guarantees (inline, template).
-bool equalCode(const Image &image, const AppSymbol &app,
-               const ObjectSymbol &symbol);
-
-/// True when a constant object has the app's bytes, and no relocation whose
-/// value could differ.
-bool equalData(const Image &image, const AppSymbol &app,
-               const ObjectSymbol &symbol);
-
 /// True when a variable starts with the value it has in the app, relocated
 /// words left out.
 bool equalInitialValue(const Image &image, const AppSymbol &app,

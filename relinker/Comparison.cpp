@@ -64,7 +64,7 @@ public:
       : image(image), index(index), imports(imports), unwind(unwind),
         target(target), plan(plan), counterparts(index, plan),
         original(config, image, index, imports, unwind, target, counterparts),
-        correlator(plan, plan.objects, plan.frames, original) {
+        correlator(plan, plan.objects, plan.frames, target, original) {
     // Sections are where they were linked to only if these objects were.
     correlator.sectionsAreWhole = areLinked;
     mayBeUnnamed = areLinked && !index.hasFullTable;
@@ -273,6 +273,15 @@ void AppComparison::run() {
     tryCandidates(*s);
   if (mayBeUnnamed)
     searchUnnamed();
+  for (auto &object : plan.objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (correlator.isConstant(s))
+        if (auto found = counterparts.best(s); found.size() == 1) {
+          const AppSymbol &a = *found[0];
+          bool same = correlator.matchConstant(
+              s, {nullptr, nullptr, a.address}, a.size);
+          plan.verdicts[&s] = verdictOf(correlator, same);
+        }
   learn();
   learnFromOldBodies();
 }
@@ -283,9 +292,9 @@ void AppComparison::run() {
 
 class ObjectComparison {
 public:
-  ObjectComparison(Plan &plan, Plan &before)
+  ObjectComparison(const Target &target, Plan &plan, Plan &before)
       : plan(plan), before(before), original(before.objects, before.frames),
-        correlator(plan, plan.objects, plan.frames, original) {
+        correlator(plan, plan.objects, plan.frames, target, original) {
     for (auto &object : before.objects)
       for (const ObjectSymbol &s : object->symbols)
         if (!s.isSection() && !s.name.empty())
@@ -366,6 +375,16 @@ void ObjectComparison::run() {
     }
     plan.verdicts[s] = first;
   }
+  for (auto &object : plan.objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (correlator.isConstant(s))
+        if (auto found = partners(s);
+            found.size() == 1 && found[0]->section && found[0]->size) {
+          const ObjectSymbol &o = *found[0];
+          bool same =
+              correlator.matchConstant(s, {o.section, nullptr, o.value}, o.size);
+          plan.verdicts[&s] = verdictOf(correlator, same);
+        }
   auto each = [&](auto visit) {
     for (auto &object : plan.objects)
       for (const ObjectSymbol &s : object->symbols)
@@ -410,7 +429,7 @@ Error compareWithOriginal(const Config &config, const Image &image,
     return e;
   AppComparison(config, image, index, imports, unwind, target, before, true)
       .run();
-  ObjectComparison(plan, before).run();
+  ObjectComparison(target, plan, before).run();
   return Error::success();
 }
 

@@ -16,8 +16,10 @@ namespace relink {
 
 Correlator::Correlator(const Plan &plan,
                        ArrayRef<std::unique_ptr<Object>> objects,
-                       const FrameIndex &frames, Original &original)
-    : plan(plan), objects(objects), frames(frames), original(original) {
+                       const FrameIndex &frames, const Target &target,
+                       Original &original)
+    : plan(plan), objects(objects), frames(frames), target(target),
+      original(original) {
   for (auto &object : objects)
     for (const ObjectSymbol &s : object->symbols)
       if (s.section && s.isFunction() && isOutlinedPart(s.name))
@@ -295,7 +297,10 @@ bool Correlator::matchBytes(const Region &region,
   uint64_t done = from;
   auto sameUpTo = [&, start = from](uint64_t end) {
     for (; done < end; ++done)
-      if (ours.data[done] != theirs[done - start])
+      if (ours.data[done] != theirs[done - start] &&
+          !(ours.isCode() && any_of(tolerated, [&](uint64_t line) {
+              return done >= line && done - line < 4;
+            })))
         return differs(done);
     return true;
   };
@@ -359,20 +364,23 @@ bool Correlator::compare(const ObjectSymbol &function, const Place &at,
   if (!identifySection(*function.section, at + -int64_t(from)))
     return fail("other code refers to it at another place");
   addRegion({function.section, from, from + function.size, at});
-  // Regions are found while others are compared.
+  return compareRegions();
+}
+
+/// Regions are found while others are compared.
+bool Correlator::compareRegions() {
   for (size_t i = 0; i < regions.size(); ++i)
     if (!matchRegion(Region(regions[i])))
       return false;
   return true;
 }
 
-bool Correlator::match(const ObjectSymbol &function, const Place &at,
-                       uint64_t size) {
+/// What \p comparison adds to what is known goes again if it fails.
+bool Correlator::attempt(function_ref<bool()> comparison) {
   reason.clear();
-  linesOnly = false;
   newlyKnown.clear();
   regions.clear();
-  if (compare(function, at, size))
+  if (comparison())
     return true;
   for (Key key : newlyKnown)
     known.erase(key);
@@ -380,6 +388,80 @@ bool Correlator::match(const ObjectSymbol &function, const Place &at,
     erase_if(compared[{r.section, r.from}],
              [&](const Region &o) { return o.to == r.to && o.at == r.at; });
   return false;
+}
+
+/// A failed assertion reports __LINE__, its third argument (glibc assert.h:
+/// __assert_fail, __assert_perror_fail; musl the same). A line inserted above
+/// changes it in each assertion below.
+void Correlator::findLineNumbers(const ObjectSymbol &function,
+                                 const Place &at) {
+  const ObjectSection &s = *function.section;
+  ArrayRef<uint8_t> ours =
+      ArrayRef(s.data).slice(function.value, function.size);
+  ArrayRef<uint8_t> theirs = original.bytes(at, function.size);
+  if (theirs.size() != ours.size())
+    return;
+  std::optional<uint64_t> line;
+  for (uint64_t o = 0; o < ours.size();) {
+    Instruction mine, other;
+    if (!target.decode(ours.drop_front(o), o, mine) ||
+        !target.decode(theirs.drop_front(o), o, other) ||
+        mine.size != other.size)
+      return;
+    if (target.setsThirdArgument(ours.slice(o, mine.size)) &&
+        target.setsThirdArgument(theirs.slice(o, mine.size)))
+      line = function.value + o + mine.size - 4;
+    else if (mine.isBranch)
+      line.reset();
+    if (mine.isCall) {
+      uint64_t end = function.value + o + mine.size;
+      for (const ObjectRelocation &r : s.relocations)
+        if (line && r.symbol && r.offset < end && end - r.offset <= 4 &&
+            (r.symbol->name == "__assert_fail" ||
+             r.symbol->name == "__assert_perror_fail" ||
+             r.symbol->name == "__assert"))
+          tolerated.push_back(*line);
+      line.reset();
+    }
+    o += mine.size;
+  }
+}
+
+bool Correlator::match(const ObjectSymbol &function, const Place &at,
+                       uint64_t size) {
+  tolerated.clear();
+  auto comparison = [&] { return compare(function, at, size); };
+  if (attempt(comparison))
+    return true;
+  std::string first = reason;
+  findLineNumbers(function, at);
+  if (tolerated.empty())
+    return false;
+  if (attempt(comparison)) {
+    reason = "but for line numbers of assertions the same";
+    return false;
+  }
+  tolerated.clear();
+  reason = first;
+  return false;
+}
+
+bool Correlator::isConstant(const ObjectSymbol &s) const {
+  return s.kind == ObjectSymbol::Kind::Defined && !s.isSection() && s.size &&
+         !s.section->isCode() && s.section->isAlloc() &&
+         (isTypeData(s.name) || isContent(s)) && !s.section->isMergeable();
+}
+
+bool Correlator::matchConstant(const ObjectSymbol &s, const Place &at,
+                               uint64_t size) {
+  tolerated.clear();
+  return attempt([&] {
+    if (size && size != s.size)
+      return fail("it has " + Twine(s.size) + " bytes, the original's " +
+                  Twine(size));
+    addRegion({s.section, s.value, s.value + s.size, at});
+    return compareRegions();
+  });
 }
 
 bool Correlator::matchesBytes(const ObjectSymbol &function, const Place &at) {

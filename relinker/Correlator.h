@@ -24,7 +24,8 @@ namespace relink {
 class Correlator {
 public:
   Correlator(const Plan &plan, llvm::ArrayRef<std::unique_ptr<Object>> objects,
-             const FrameIndex &frames, Original &original);
+             const FrameIndex &frames, const Target &target,
+             Original &original);
 
   /// Whether \p function is what the original has at \p at, where it has \p size
   /// bytes (0: unknown). What it refers to is learned if so; difference() tells
@@ -33,8 +34,13 @@ public:
   /// The same without what its fields refer to.
   bool matchesBytes(const ObjectSymbol &function, const Place &at);
   const std::string &difference() const { return reason; }
-  /// Whether the last match() found no other difference than line numbers.
-  bool differsInLinesOnly() const { return linesOnly; }
+  /// Whether the last match() held but for the line numbers that failed
+  /// assertions report.
+  bool differsInLinesOnly() const { return !tolerated.empty(); }
+  /// Whether \p constant, a read-only object, holds what is at \p at.
+  bool matchConstant(const ObjectSymbol &constant, const Place &at,
+                     uint64_t size);
+  bool isConstant(const ObjectSymbol &symbol) const;
 
   /// Where \p symbol is, if matching code has shown it.
   std::optional<Place> placeOf(const ObjectSymbol &symbol) const;
@@ -56,6 +62,9 @@ private:
     uint64_t from, to;
     Place at;
   };
+  bool attempt(llvm::function_ref<bool()> comparison);
+  void findLineNumbers(const ObjectSymbol &function, const Place &at);
+  bool compareRegions();
   bool compare(const ObjectSymbol &function, const Place &at, uint64_t size);
   llvm::ArrayRef<ObjectRelocation> relocationsOf(const ObjectSection &section);
   bool matchBytes(const Region &region, llvm::SmallVectorImpl<Field> &fields);
@@ -81,9 +90,12 @@ private:
   const Plan &plan;
   llvm::ArrayRef<std::unique_ptr<Object>> objects;
   const FrameIndex &frames;
+  const Target &target;
   Original &original;
   std::string reason;
-  bool linesOnly = false;
+  /// Offsets in the code of the function that is being matched, of line numbers
+  /// that may differ.
+  llvm::SmallVector<uint64_t, 4> tolerated;
   /// Offsets of read-only sections that something refers to.
   llvm::DenseMap<const ObjectSection *, std::vector<uint64_t>> starts;
   bool startsKnown = false;

@@ -50,7 +50,7 @@ struct Decision {
   std::string reason;             ///< why not Own; the error for Ambiguous
 };
 
-/// What comparing a function of the patch with the original has shown.
+/// What comparing a function or constant of the patch with the original shows.
 struct Verdict {
   enum class Kind {
     Unknown,   ///< there is nothing to compare it with
@@ -83,7 +83,7 @@ struct Plan {
   /// The patch's own global definitions: of several, the one that counts.
   llvm::StringMap<ObjectSymbol *> definitions;
   llvm::DenseMap<const ObjectSymbol *, Decision> decisions;
-  llvm::DenseMap<const ObjectSymbol *, Verdict> verdicts; ///< functions only
+  llvm::DenseMap<const ObjectSymbol *, Verdict> verdicts; ///< functions, constants
   /// What matching code has shown the patch's symbols to be in the app.
   llvm::DenseMap<const ObjectSymbol *, const AppSymbol *> learned;
   /// Entries of `learned` that no symbol table has.
@@ -106,6 +106,7 @@ struct Plan {
 
   /// Functions of the patch that the app has as they are.
   unsigned sameFunctions = 0;
+  std::vector<std::string> linesOnly; ///< of these, by Verdict::LinesOnly
   bool isNothingToDo() const {
     return replacements.empty() && exports.empty() && constructors.empty() &&
            destructors.empty();

@@ -23,6 +23,7 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   r.replaced = output.replaced;
   r.unchanged = output.unchanged;
   r.sameFunctions = plan.sameFunctions;
+  r.linesOnly = plan.linesOnly;
   r.nothingToDo = plan.isNothingToDo();
   for (const Replacement &f : plan.replacements)
     if (auto v = plan.verdicts.find(f.body); v != plan.verdicts.end())
@@ -70,6 +71,9 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
     for (const auto &[name, how] : r.changed)
       os << "  changed  " << demangle(name) << ": " << how << "\n";
   printList(os, "same    ", r.unchanged);
+  for (const std::string &name : r.linesOnly)
+    os << "  lines    " << demangle(name)
+       << ": only line numbers (__LINE__) of assertions differ; it stays\n";
   if (verbose)
     for (const auto &[name, address] : r.bound)
       os << formatv("  bound    {0}: {1:x}\n", demangle(name), address);
@@ -129,6 +133,7 @@ json::Value toJson(const Report &r) {
                       {"changed", std::move(changed)},
                       {"sameFunctions", r.sameFunctions},
                       {"nothingToDo", r.nothingToDo},
+                      {"linesOnly", json::Array(r.linesOnly)},
                       {"unchanged", json::Array(r.unchanged)},
                       {"bound", std::move(bound)},
                       {"added", json::Array(r.added)},

@@ -22,7 +22,7 @@ struct Report {
   std::vector<std::pair<std::string, std::string>> changed; ///< and how
   unsigned sameFunctions = 0; ///< that the app has already
   bool nothingToDo = false;
-  std::vector<std::string> unchanged, added, imports, libraries, exports, notes;
+  std::vector<std::string> linesOnly, unchanged, added, imports, libraries, exports, notes;
   std::vector<std::pair<std::string, std::string>> remarks;
   std::vector<std::pair<uint64_t, std::pair<uint64_t, std::string>>> edits;
   uint64_t appSize = 0, outputSize = 0, bytesChanged = 0, bytesAppended = 0;

@@ -46,6 +46,7 @@ private:
   Error findCounterpart(const ObjectSymbol &symbol, Decision &out) const;
   bool isUnchanged(const ObjectSymbol &symbol) const;
   Error checkAnyReplaced() const;
+  Error checkClones() const;
   void readConstructors();
   Error addReplacement(Object &object, ObjectSymbol &symbol,
                        const Decision &decision);
@@ -134,6 +135,8 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
   }
   if (isUnchanged(s)) {
     ++plan.sameFunctions;
+    if (plan.verdicts.find(&s)->second.kind == Verdict::Kind::LinesOnly)
+      plan.linesOnly.push_back(s.name);
     out.action = Action::Bind;
     out.reason = "same code";
     return Error::success();
@@ -241,7 +244,7 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
     return Error::success();
   }
   if (!isState && !isTypeData && !*user) {
-    if (equalData(image, *out.app, s)) {
+    if (isUnchanged(s)) {
       out.action = Action::Bind;
       return Error::success();
     }
@@ -251,6 +254,18 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
          "read-only data differs from the app's at " + hex(out.app->address) +
              "; the patch uses its own copy, other code the old one"});
     out.app = nullptr;
+    return Error::success();
+  }
+  if (name.starts_with("_ZTV") && !isUnchanged(s) && plan.verdicts.count(&s) &&
+      !*user && !isAccepted(config, Refusal::VirtualTable)) {
+    Error e = refuse(Refusal::VirtualTable,
+                     object.name + ": " + shown(s.name) +
+                         " differs from the app's: " + plan.verdicts.find(&s)->second.reason,
+                     "keep the class's virtual functions as they are");
+    if (config.replace.empty())
+      return e;
+    out.action = Action::Ambiguous; // an error if what is replaced refers to it
+    out.reason = toString(std::move(e));
     return Error::success();
   }
   if (out.app->size && s.size && out.app->size != s.size) {
@@ -342,6 +357,33 @@ Error Chooser::decideAll() {
   return checkAnyReplaced();
 }
 
+/// Rule 13: clones of a replaced function hold its old body.
+Error Chooser::checkClones() const {
+  if (isAccepted(config, Refusal::Clones))
+    return Error::success();
+  StringSet<> handled; // clones that the patch has too
+  for (auto &object : plan.objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (s.isDefined() && isClone(s.name))
+        handled.insert(canonicalName(s.name));
+  for (const Replacement &r : plan.replacements) {
+    if (isClone(r.app->name))
+      continue;
+    for (const AppSymbol *a : index.find(plainName(r.app->name)))
+      if (a->isFunction() && isClone(a->name) && !isOutlinedPart(a->name) &&
+          (r.app->file.empty() || a->file == r.app->file) &&
+          !handled.contains(canonicalName(a->name)))
+        return refuse(Refusal::Clones,
+                      image.path + ": " + shown(r.body->name) +
+                          " has a clone that the patch lacks, and that would "
+                          "run the old code\n>>> clone: " +
+                          describe(*a),
+                      "compile the patch as the app was compiled, so that it has "
+                      "the clone, or replace its callers");
+  }
+  return Error::success();
+}
+
 /// A patch that replaces nothing is a mistake.
 Error Chooser::checkAnyReplaced() const {
   if (!plan.replacements.empty() || plan.sameFunctions)
@@ -361,6 +403,8 @@ Error Chooser::checkAnyReplaced() const {
 
 Error Chooser::run() {
   if (Error e = decideAll())
+    return e;
+  if (Error e = checkClones())
     return e;
   if (Error e = markLive(config, image, plan))
     return e;

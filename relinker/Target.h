@@ -127,6 +127,10 @@ public:
   virtual PreservingEntry makePreservingEntry(RegisterSet saved) const = 0;
   /// Names of \p registers, for messages.
   virtual std::string describe(RegisterSet registers) const = 0;
+  /// Whether the instruction puts a 32-bit constant, its last four bytes, where
+  /// a function's third argument goes.
+  virtual bool
+  setsThirdArgument(llvm::ArrayRef<uint8_t> instruction) const = 0;
   /// Whether the function \p body reads arguments its caller put on the stack.
   virtual bool readsStackArguments(llvm::ArrayRef<uint8_t> body) const = 0;
 

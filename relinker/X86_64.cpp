@@ -81,6 +81,9 @@ public:
   PreservingEntry makePreservingEntry(RegisterSet saved) const override;
   std::string describe(RegisterSet registers) const override;
   bool readsStackArguments(ArrayRef<uint8_t> body) const override;
+  bool setsThirdArgument(ArrayRef<uint8_t> instruction) const override {
+    return instruction.size() == 5 && instruction[0] == 0xba; // mov $n,%edx
+  }
   uint8_t trapByte() const override { return 0xcc; }
 
 private:
