@@ -77,6 +77,7 @@ private:
   bool tryAt(const ObjectSymbol &s, uint64_t address, uint64_t size);
   void tryCandidates(const ObjectSymbol &s);
   void searchUnnamed();
+  bool provesAt(const ObjectSymbol &s, uint64_t address, uint64_t enough);
   void learn();
   void learnFromOldBodies();
   std::set<uint64_t> referencedBy(const AppSymbol &function) const;
@@ -146,11 +147,11 @@ void AppComparison::searchUnnamed() {
       return true;
     });
     for (const ObjectSymbol *s : open) {
-      if (FunctionSearch::fixedBytes(*s) < enough)
-        break;
+      if (FunctionSearch::fixedBytes(*s) < enough && !s->section->original)
+        continue;
       SmallVector<uint64_t> found;
       for (uint64_t address : search.candidates(*s))
-        if (correlator.matchesBytes(*s, {nullptr, nullptr, address}))
+        if (provesAt(*s, address, enough))
           found.push_back(address);
       if (found.size() != 1 || !tryAt(*s, found[0], 0))
         continue;
@@ -159,6 +160,29 @@ void AppComparison::searchUnnamed() {
       break;
     }
   }
+}
+
+/// Whether the code at \p address is that of \p s, as far as bytes tell, and those
+/// are many enough. Functions of one section lie together in the app too, so all
+/// of them have to match, and count.
+bool AppComparison::provesAt(const ObjectSymbol &s, uint64_t address,
+                             uint64_t enough) {
+  if (!correlator.matchesBytes(s, {nullptr, nullptr, address}))
+    return false;
+  uint64_t proven = FunctionSearch::fixedBytes(s);
+  const ObjectSection *whole = s.section->original;
+  if (!whole)
+    return proven >= enough;
+  uint64_t base = address - s.section->originalOffset - s.value;
+  for (const ObjectSymbol *o : functions) {
+    if (o == &s || o->section->original != whole)
+      continue;
+    uint64_t at = base + o->section->originalOffset + o->value;
+    if (!correlator.matchesBytes(*o, {nullptr, nullptr, at}))
+      return false;
+    proven += FunctionSearch::fixedBytes(*o);
+  }
+  return proven >= enough;
 }
 
 void AppComparison::learnSymbol(const ObjectSymbol &s) {

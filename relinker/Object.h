@@ -93,6 +93,7 @@ struct Object {
   std::deque<ObjectSection> sections;
   std::deque<ObjectSymbol> symbols;
   bool ibt = false, shstk = false; ///< its .note.gnu.property
+  std::string buildId; ///< of the program it is for, in hexadecimal
 
   ObjectSection &addSection(llvm::StringRef name, uint32_t type, uint64_t flags);
   ObjectSymbol &addSymbol(llvm::StringRef name);

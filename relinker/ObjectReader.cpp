@@ -9,6 +9,7 @@
 #include "Image.h"
 #include "Object.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/Endian.h"
 
@@ -58,6 +59,7 @@ private:
   Error readGroups(const object::ELFFile<ELFT> &file);
   Error readRelocations(const object::ELFFile<ELFT> &file);
   void readProperty(ArrayRef<uint8_t> note);
+  void readBuildId(ArrayRef<uint8_t> note);
   Error error(const Twine &message) const {
     return makeError(buffer.getBufferIdentifier() + ": " + message);
   }
@@ -169,6 +171,12 @@ Error Reader::readSections(const object::ELFFile<ELFT> &file) {
     auto name = file.getSectionName(s);
     if (!name)
       return wrap(name.takeError());
+    if (s.sh_type == SHT_NOTE && *name == ".note.gnu.build-id") {
+      auto note = file.getSectionContents(s);
+      if (!note)
+        return wrap(note.takeError());
+      readBuildId(*note);
+    }
     if (s.sh_type == SHT_NOTE && *name == ".note.gnu.property") {
       auto note = file.getSectionContents(s);
       if (!note)
@@ -299,6 +307,19 @@ Error Reader::readRelocations(const object::ELFFile<ELFT> &file) {
     });
   }
   return Error::success();
+}
+
+/// Three words, the name "GNU", the id (gABI, "Note Section").
+void Reader::readBuildId(ArrayRef<uint8_t> note) {
+  using support::endian::read32le;
+  constexpr size_t header = 16;
+  if (note.size() < header || read32le(&note[0]) != 4 ||
+      read32le(&note[8]) != NT_GNU_BUILD_ID ||
+      memcmp(&note[12], "GNU", 4) != 0)
+    return;
+  uint64_t size = read32le(&note[4]);
+  if (size <= note.size() - header)
+    object->buildId = toHex(note.slice(header, size), /*LowerCase=*/true);
 }
 
 void Reader::readProperty(ArrayRef<uint8_t> note) {

@@ -75,6 +75,8 @@ Expected<Report> relink(const Config &config) {
     return originals.takeError();
   if (Error e = checkSecurityProperties(config, app, plan))
     return e;
+  if (Error e = checkBuildId(config, app, plan))
+    return e;
 
   // Choose by the rules what is replaced, bound and added.
   auto index = SymbolIndex::read(app, config, collectNames(config, plan, *originals));

@@ -47,6 +47,7 @@ private:
   bool isUnchanged(const ObjectSymbol &symbol) const;
   Error checkAnyReplaced() const;
   Error checkClones() const;
+  Error checkSharedCode() const;
   void readConstructors();
   Error addReplacement(Object &object, ObjectSymbol &symbol,
                        const Decision &decision);
@@ -118,6 +119,14 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     return wanted ? makeError(out.reason) : Error::success();
   if (!out.app && isUnchanged(s))
     wanted = false;
+  else if (!out.app && !kept && plan.originalOf.count(&s) &&
+           (wanted || config.replace.empty()))
+    return makeError(
+        image.path + ": can't find " + shown(s.name) +
+        ", which the patch changes: its code before the fix is not in the app, "
+        "or too short to be certain of\n>>> remedy: give --orig the object that "
+        "the app was linked from, --symbol " + s.name +
+        "=0xADDR, or --debug-file FILE");
   if (wanted && !out.app) {
     std::string message =
         image.path + ": has no function " + shown(s.name) + " to replace";
@@ -384,6 +393,42 @@ Error Chooser::checkClones() const {
   return Error::success();
 }
 
+/// Rule 14: a linker folds functions of the same code into one. Aliases are one
+/// function in the patch too.
+Error Chooser::checkSharedCode() const {
+  if (isAccepted(config, Refusal::SharedCode) || plan.replacements.empty())
+    return Error::success();
+  DenseMap<uint64_t, const Replacement *> at;
+  DenseSet<uint64_t> addresses;
+  for (const Replacement &r : plan.replacements) {
+    at[r.address] = &r;
+    addresses.insert(r.address);
+  }
+  std::string other;
+  const Replacement *shared = nullptr;
+  forEachFunctionAt(image, addresses, [&](uint64_t address, StringRef name) {
+    const Replacement &r = *at[address];
+    bool isAlias = plainName(name) == plainName(r.app->name) ||
+                   any_of(r.object->symbols, [&](const ObjectSymbol &s) {
+                     return s.section == r.body->section &&
+                            s.value == r.body->value && s.name == name;
+                   });
+    if (isAlias || shared)
+      return;
+    shared = &r;
+    other = name.str();
+  });
+  if (!shared)
+    return Error::success();
+  return refuse(Refusal::SharedCode,
+                image.path + ": " + shown(shared->body->name) + " and " +
+                    shown(other) + " are one piece of code, at " +
+                    hex(shared->address) +
+                    ", and the patch would change both",
+                "if the second is another name of the first, define it so in the "
+                "patch (__attribute__((alias)))");
+}
+
 /// A patch that replaces nothing is a mistake.
 Error Chooser::checkAnyReplaced() const {
   if (!plan.replacements.empty() || plan.sameFunctions)
@@ -405,6 +450,8 @@ Error Chooser::run() {
   if (Error e = decideAll())
     return e;
   if (Error e = checkClones())
+    return e;
+  if (Error e = checkSharedCode())
     return e;
   if (Error e = markLive(config, image, plan))
     return e;

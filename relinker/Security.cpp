@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Security.h"
+#include "DebugFile.h"
 #include "Error.h"
 #include "Refusals.h"
 #include "llvm/ADT/STLExtras.h"
@@ -30,6 +31,22 @@ Error checkSecurityProperties(const Config &config, const Image &image,
                         (ibt ? "IBT" : "SHSTK") + ", which " + image.path +
                         " has",
                     "compile the patch with -fcf-protection=full");
+  }
+  return Error::success();
+}
+
+Error checkBuildId(const Config &config, const Image &image, const Plan &plan) {
+  if (isAccepted(config, Refusal::OtherBuild))
+    return Error::success();
+  for (const auto &object : plan.objects) {
+    std::string have = buildId(toStringRef(image.bytes()));
+    if (object->buildId.empty() || have == object->buildId)
+      continue;
+    return refuse(Refusal::OtherBuild,
+                  object->name + ": was made for another program than " +
+                      image.path + "\n>>> its build-id: " + object->buildId +
+                      "\n>>> the program's: " + (have.empty() ? "none" : have),
+                  "patch the program it was made for, or make the patch again");
   }
   return Error::success();
 }

@@ -19,6 +19,11 @@ namespace relink {
 llvm::Error checkSecurityProperties(const Config &config, const Image &image,
                                     const Plan &plan);
 
+/// Rule 16: a patch object may hold the build-id of the one program it is for, in
+/// a note as the linker writes it (NT_GNU_BUILD_ID, name GNU).
+llvm::Error checkBuildId(const Config &config, const Image &image,
+                         const Plan &plan);
+
 /// Sizes of replaced functions whose symbol does not say one, from the app's
 /// unwind table; an error when nothing says one.
 llvm::Error findFunctionBounds(const Image &image, const UnwindTable &unwind,

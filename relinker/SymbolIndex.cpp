@@ -274,6 +274,22 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
   return index;
 }
 
+void forEachFunctionAt(const Image &image, const DenseSet<uint64_t> &addresses,
+                       function_ref<void(uint64_t, StringRef)> visit) {
+  auto consider = [&](const Sym &s, StringRef name) {
+    if ((s.getType() == STT_FUNC || s.getType() == STT_GNU_IFUNC) &&
+        s.st_shndx != SHN_UNDEF && addresses.contains(s.st_value))
+      visit(s.st_value, name.take_until([](char c) { return c == '@'; }));
+  };
+  if (auto table = findSymtab(toStringRef(image.bytes()), image.path))
+    forEachDefined(*table,
+                   [&](const Sym &s, StringRef n, StringRef) { consider(s, n); });
+  else
+    consumeError(table.takeError());
+  for (const Sym &s : image.dynamicSymbols())
+    consider(s, image.dynamicName(s));
+}
+
 std::vector<std::string> nearNames(const Image &image, StringRef name) {
   std::vector<std::pair<unsigned, std::string>> found;
   unsigned limit = std::max<size_t>(name.size() / 3, 1);

@@ -15,6 +15,8 @@
 
 #include "Config.h"
 #include "Image.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include <deque>
@@ -70,6 +72,12 @@ private:
   std::deque<AppSymbol> symbols;
   llvm::StringMap<llvm::SmallVector<const AppSymbol *, 1>> byName;
 };
+
+/// Calls \p visit with each function symbol of the app's own tables that lies at
+/// one of \p addresses.
+void forEachFunctionAt(
+    const Image &image, const llvm::DenseSet<uint64_t> &addresses,
+    llvm::function_ref<void(uint64_t address, llvm::StringRef name)> visit);
 
 /// Names of the app's symbols that resemble \p name, best first. Reads the
 /// whole table: for error messages only.

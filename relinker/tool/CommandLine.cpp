@@ -54,8 +54,10 @@ EXAMPLES
   Replace a function by its fixed version, everything else stays:
     gcc -O2 -c foo.c && relink app foo.o --replace parse_header -o app.fixed
 
-  Replace every function the object defines:
-    relink app fix.o -o app.fixed
+  Replace what changed in a whole unit, compiled as the app was; or compare it
+  with the object before the fix, which serves for a stripped app too:
+    relink app foo.o -o app.fixed -v
+    relink app foo.o --orig foo.orig.o -o app.fixed -v
 
   The program was stripped, its symbols are in a separate file, or in a
   disassembler:
