@@ -23,12 +23,6 @@ struct RefusalText {
 };
 
 constexpr RefusalText refusals[] = {
-    {Refusal::Inlined, "inlined", 13,
-     "The compiler has put copies of the function's old body into other "
-     "functions. They are no functions of their own, so nothing can be "
-     "redirected: they keep running the old code. DWARF of the app names the "
-     "places. Add the functions that hold the copies to the patch: compiled "
-     "again, they contain the new body."},
     {Refusal::Clones, "clones", 13,
      "The compiler has made clones of the function with fewer arguments or "
      "constants in place of them (.constprop, .isra, .part). Callers reach the "
@@ -45,11 +39,6 @@ constexpr RefusalText refusals[] = {
      "The app is marked for control-flow protection (IBT, SHSTK) and the patch "
      "object is not. Code without endbr64 can't be called through pointers "
      "where IBT is on."},
-    {Refusal::StructLayout, "struct-layout", 16,
-     "A type of the same name has another size, or a member at another offset, in "
-     "the patch than in the app. Code of the app that is not replaced still uses "
-     "the old layout. Replace all of it together, or keep the layout: new "
-     "members can often live in padding, or beside the structure."},
     {Refusal::VirtualTable, "virtual-table", 16,
      "The virtual table of a class differs: a virtual function was added, taken "
      "away, moved or overridden. The app's table stays, since objects and other "
@@ -92,14 +81,12 @@ constexpr RuleText rules[] = {
         "says; what unchanged code shows it to be; a global of the app; an "
         "import of the app; a static of the same source file; the only static of "
         "that name; a symbol of a needed library. None or several are an error."},
-    {9, "__real_NAME is the original body of NAME, as with the linker's --wrap."},
     {10, "A replaced function has one address, that of its old entry, in old code, "
          "new code and other libraries."},
-    {11, "A function that the app imports and the patch defines is interposed: the "
-         "app's calls go to the patch; __real_NAME reaches the library."},
     {12, "An export that the patch adds appears in .dynsym; hidden stays hidden; "
          "-Bsymbolic of the app is honoured."},
-    {13, "Refused: copies of the old function live on elsewhere."},
+    {13, "Refused: clones of the old function live on elsewhere. Inlined copies are "
+         "not looked for."},
     {14, "Refused: another function shares the address."},
     {15, "Refused: no redirect fits the entry, or a jump of the function leads "
          "into the bytes that it would overwrite. Tried in this order: hot-patch "

@@ -22,17 +22,15 @@
 namespace relink {
 
 enum class Refusal {
-  Inlined,      ///< 13: copies of the old body in other functions
   Clones,       ///< 13: clones of the old body
   SharedCode,   ///< 14: another function has the same address
   OtherBuild,   ///< 16: made for another binary
   LostCet,      ///< 16: without the IBT or SHSTK the app has
-  StructLayout, ///< a type that other code uses has another layout
   VirtualTable, ///< a virtual table of another shape
   Constructors, ///< what runs at start or end differs
 };
 
-/// The name that --accept takes ("inlined").
+/// The name that --accept takes ("clones").
 llvm::StringRef toString(Refusal refusal);
 /// The rule's number in docs/rules.md.
 unsigned ruleNumber(Refusal refusal);
