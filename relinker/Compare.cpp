@@ -6,28 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "Compare.h"
+#include "Split.h"
 
 using namespace llvm;
 using namespace llvm::ELF;
 
 namespace relink {
 namespace {
-
-unsigned fieldSize(uint32_t type) {
-  switch (type) {
-  case R_X86_64_64:
-  case R_X86_64_PC64:
-  case R_X86_64_GOTOFF64:
-  case R_X86_64_GOTPC64:
-  case R_X86_64_GOT64:
-  case R_X86_64_PLTOFF64:
-  case R_X86_64_DTPOFF64:
-  case R_X86_64_TPOFF64:
-    return 8;
-  default:
-    return 4;
-  }
-}
 
 /// Bytes of the symbol with the relocated fields zeroed, in both copies.
 bool equalMasked(ArrayRef<uint8_t> ours, ArrayRef<uint8_t> theirs,

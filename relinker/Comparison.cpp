@@ -67,11 +67,9 @@ public:
         correlator(plan, plan.objects, plan.frames, target, original) {
     // Sections are where they were linked to only if these objects were.
     correlator.sectionsAreWhole = areLinked;
-    mayBeUnnamed = areLinked && !index.hasFullTable;
   }
 
   void run();
-  const Correlator &result() const { return correlator; }
 
 private:
   bool tryAt(const ObjectSymbol &s, uint64_t address, uint64_t size);
@@ -92,7 +90,6 @@ private:
   Counterparts counterparts;
   ImageOriginal original;
   Correlator correlator;
-  bool mayBeUnnamed = false;
   std::vector<const ObjectSymbol *> functions;
 };
 
@@ -295,7 +292,7 @@ void AppComparison::run() {
   }
   for (const ObjectSymbol *s : unclear)
     tryCandidates(*s);
-  if (mayBeUnnamed)
+  if (correlator.sectionsAreWhole && !index.hasFullTable)
     searchUnnamed();
   for (auto &object : plan.objects)
     for (const ObjectSymbol &s : object->symbols)

@@ -39,8 +39,10 @@ Error checkBuildId(const Config &config, const Image &image, const Plan &plan) {
   if (isAccepted(config, Refusal::OtherBuild))
     return Error::success();
   for (const auto &object : plan.objects) {
+    if (object->buildId.empty())
+      continue;
     std::string have = buildId(toStringRef(image.bytes()));
-    if (object->buildId.empty() || have == object->buildId)
+    if (have == object->buildId)
       continue;
     return refuse(Refusal::OtherBuild,
                   object->name + ": was made for another program than " +

@@ -40,6 +40,30 @@ bool isPcRelative(uint32_t type) {
   }
 }
 
+unsigned fieldSize(uint32_t type) {
+  switch (type) {
+  case R_X86_64_64:
+  case R_X86_64_PC64:
+  case R_X86_64_GOTOFF64:
+  case R_X86_64_GOTPC64:
+  case R_X86_64_GOT64:
+  case R_X86_64_PLTOFF64:
+  case R_X86_64_DTPOFF64:
+  case R_X86_64_TPOFF64:
+    return 8;
+  case R_X86_64_TLSDESC_CALL:
+    return 2;
+  case R_X86_64_16:
+  case R_X86_64_PC16:
+    return 2;
+  case R_X86_64_8:
+  case R_X86_64_PC8:
+    return 1;
+  default:
+    return 4;
+  }
+}
+
 Expected<std::vector<FrameRecord>> readFrameRecords(const Object &object,
                                                     const ObjectSection &s) {
   auto error = [&](uint64_t at, const char *what) {

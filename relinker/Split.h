@@ -61,6 +61,8 @@ bool isEhFrame(const ObjectSection &section);
 
 /// True for relocations whose value counts from their place.
 bool isPcRelative(uint32_t type);
+/// Bytes of the field that a relocation of this type fills (psABI, table 4.9).
+unsigned fieldSize(uint32_t type);
 
 } // namespace relink
 
