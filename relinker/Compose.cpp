@@ -7,6 +7,7 @@
 
 #include "Compose.h"
 #include "Error.h"
+#include "OriginalEntry.h"
 #include "Preserve.h"
 #include "StubLibrary.h"
 #include "llvm/ADT/MapVector.h"
@@ -68,13 +69,15 @@ private:
   Error chooseRegisters(Replacement &r);
   bool canPatchInPlace(const Replacement &r) const;
   std::optional<FdeView> frameOf(const Replacement &r) const;
-  void composePatch(const Object &from);
+  Error composePatch(const Object &from);
   bool carriesDebugInfo(const Object &object) const;
   ObjectSection *keepWhole(const ObjectSection &piece, Object &to);
   bool describesDropped(const ObjectSection &from, const ObjectSection &text,
                         uint64_t offset) const;
   void copyDebugSections(const Object &from, Object &to);
   void copySections(const Object &from, Object &to);
+  ObjectSymbol &addAlias(Object &to, const ObjectSymbol &s, StringRef name);
+  Error addOriginals(const Object &from, Object &to);
   void copyFrames(const Object &from, Object &to);
   void copyArrays(const Object &from, Object &to);
   void copyRelocation(const ObjectSection &from, ObjectSection &to,
@@ -86,14 +89,14 @@ private:
                       Object &object);
   ObjectSymbol *symbolIn(Object &to, ObjectSymbol *old);
   ObjectSymbol *outside(Object &to, StringRef linkName);
-  LinkTarget &appPlace(const LinkTarget &of, StringRef suffix, uint64_t address,
-                       uint8_t type);
+  LinkTarget &appPlace(const std::string &name, uint64_t address, uint8_t type);
   bool useExistingSlot(Object &to, const LinkTarget &t, Use use,
                        ObjectRelocation &r);
   void composeStandIn();
   ObjectSection &pinnedSection(Object &standIn, const Phdr &load);
   void addOldArray(Object &standIn, StringRef name, uint32_t type,
                    uint64_t address, uint64_t size);
+  void addSpareSlot(Object &standIn);
   void addProperty(Object &object) const;
   uint64_t dynamicRoom() const;
   const LinkTarget *targetOf(const ObjectSymbol *s) const {
@@ -185,6 +188,7 @@ static bool equalPadded(ArrayRef<uint8_t> a, ArrayRef<uint8_t> b) {
 bool Composer::canPatchInPlace(const Replacement &r) const {
   const ObjectSection &s = *r.body->section;
   if (config.inPlace == InPlacePolicy::Never || !r.size || r.preserved ||
+      !r.originalName.empty() ||
       r.body->type == STT_GNU_IFUNC || r.body->value != 0 ||
       s.size != r.body->size || s.size > r.size || s.align > 64 ||
       r.address % s.align)
@@ -225,14 +229,12 @@ ObjectSymbol *Composer::outside(Object &to, StringRef linkName) {
   return s;
 }
 
-LinkTarget &Composer::appPlace(const LinkTarget &of, StringRef suffix,
-                               uint64_t address, uint8_t type) {
-  std::string name = of.linkName + suffix.str();
+LinkTarget &Composer::appPlace(const std::string &name, uint64_t address,
+                               uint8_t type) {
   LinkTarget *&t = places[name];
   if (!t) {
     t = &plan.targets.emplace_back();
-    t->name = of.name;
-    t->linkName = name;
+    t->name = t->linkName = name;
     t->address = address;
     t->type = type;
   }
@@ -245,12 +247,15 @@ LinkTarget &Composer::appPlace(const LinkTarget &of, StringRef suffix,
 bool Composer::useExistingSlot(Object &to, const LinkTarget &t, Use use,
                                ObjectRelocation &r) {
   const DynamicReference *have = imports.find(t.name);
-  if (!have || t.kind == LinkTarget::Kind::Address || use == Use::Other)
+  if (!have || t.kind == LinkTarget::Kind::Address ||
+      t.kind == LinkTarget::Kind::Original || t.needsOwnSlot ||
+      use == Use::Other)
     return false;
   if (use == Use::Branch) {
     if (!have->pltEntry)
       return false;
-    LinkTarget &place = appPlace(t, ".relink.plt", have->pltEntry, STT_FUNC);
+    LinkTarget &place =
+        appPlace(t.linkName + ".relink.plt", have->pltEntry, STT_FUNC);
     r.symbol = outside(to, place.linkName);
     return true;
   }
@@ -261,7 +266,7 @@ bool Composer::useExistingSlot(Object &to, const LinkTarget &t, Use use,
     slot = have->jumpSlot;
   if (!slot)
     return false;
-  LinkTarget &place = appPlace(t, ".relink.got", slot, STT_OBJECT);
+  LinkTarget &place = appPlace(t.linkName + ".relink.got", slot, STT_OBJECT);
   r.symbol = outside(to, place.linkName);
   r.type = R_X86_64_PC32;
   return true;
@@ -449,6 +454,19 @@ void Composer::copyDebugSections(const Object &from, Object &to) {
   }
 }
 
+/// \p s, of a section that is in \p to, under another name.
+ObjectSymbol &Composer::addAlias(Object &to, const ObjectSymbol &s,
+                                 StringRef name) {
+  ObjectSymbol &alias = to.addSymbol(name);
+  alias.kind = ObjectSymbol::Kind::Defined;
+  alias.type = STT_FUNC;
+  alias.visibility = STV_HIDDEN;
+  alias.section = sectionMap[s.section];
+  alias.value = s.value + placeIn.lookup(s.section);
+  alias.size = s.size;
+  return alias;
+}
+
 void Composer::copySections(const Object &from, Object &to) {
   bool debug = carriesDebugInfo(from);
   for (const ObjectSection &s : from.sections) {
@@ -478,28 +496,13 @@ void Composer::copySections(const Object &from, Object &to) {
     s->flags |= retain;
     if (r.inPlace)
       s->name = ".relink.inplace." + r.linkName;
-    uint64_t at = r.body->value + placeIn.lookup(r.body->section);
-    ObjectSymbol &body = to.addSymbol(r.linkName);
-    body.kind = ObjectSymbol::Kind::Defined;
-    body.type = STT_FUNC;
-    body.visibility = STV_HIDDEN;
-    body.section = s;
-    body.value = at;
-    body.size = r.body->size;
-    ObjectSymbol &entry = to.addSymbol(r.entryName);
-    entry.kind = ObjectSymbol::Kind::Defined;
-    entry.type = STT_FUNC;
-    entry.visibility = STV_HIDDEN;
-    entry.section = s;
-    entry.value = at;
+    addAlias(to, *r.body, r.linkName);
+    ObjectSymbol &entry = addAlias(to, *r.body, r.entryName);
     // For the new symbol table: the function under its own name.
-    ObjectSymbol &named = to.addSymbol(r.body->name);
-    named.kind = ObjectSymbol::Kind::Defined;
+    ObjectSymbol &named = addAlias(to, *r.body, r.body->name);
     named.type = r.body->type;
     named.binding = STB_LOCAL;
-    named.section = s;
-    named.value = at;
-    named.size = r.body->size;
+    named.visibility = STV_DEFAULT;
     if (r.body->type == STT_GNU_IFUNC && r.app->type != STT_GNU_IFUNC) {
       // The entry jumps to code, so the indirect function needs a way in.
       ObjectSection &jump = to.addSection(".text.relink.ifunc", SHT_PROGBITS,
@@ -515,6 +518,27 @@ void Composer::copySections(const Object &from, Object &to) {
       entry.value = 0;
     }
   }
+  for (const Interposition &i : plan.interpositions)
+    if (i.object == &from) {
+      addAlias(to, *i.definition, i.linkName);
+      sectionMap[i.definition->section]->flags |= retain;
+    }
+}
+
+/// The way to the old body is code that other objects of the patch may call, so
+/// it lies in the object of the new one.
+Error Composer::addOriginals(const Object &from, Object &to) {
+  for (const Replacement &r : plan.replacements) {
+    if (r.object != &from || r.originalName.empty())
+      continue;
+    auto place = [&](uint64_t address) {
+      LinkTarget &t = appPlace("relink.app." + hex(address), address, STT_FUNC);
+      return outside(to, t.linkName);
+    };
+    if (Error e = addOriginalEntry(image, unwind, target, r, to, place))
+      return e;
+  }
+  return Error::success();
 }
 
 /// Keeps the FDEs of the functions that are kept, and the CIEs these need.
@@ -593,7 +617,7 @@ void Composer::copyArrays(const Object &from, Object &to) {
   copy(plan.destructors, SHT_FINI_ARRAY, inputs.hasDestructors);
 }
 
-void Composer::composePatch(const Object &from) {
+Error Composer::composePatch(const Object &from) {
   sectionMap.clear();
   symbolMap.clear();
   outsiders.clear();
@@ -609,6 +633,8 @@ void Composer::composePatch(const Object &from) {
         copyRelocation(s, *it->second, r, moved, to);
       }
   copyFrames(from, to);
+  if (Error e = addOriginals(from, to))
+    return e;
   copyArrays(from, to);
   copyDebugSections(from, to);
   // Named symbols of what is kept: for the new symbol table and diagnostics,
@@ -627,6 +653,7 @@ void Composer::composePatch(const Object &from) {
   addProperty(to);
   if (!sectionMap.empty() || inputs.hasConstructors)
     inputs.objects.push_back({from.name, writeObject(to)});
+  return Error::success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -710,7 +737,8 @@ void Composer::composeStandIn() {
   }
   // Indices: pinnedSection() may add sections while symbols are added.
   for (LinkTarget &target : plan.targets) {
-    if (!used.lookup(&target) || target.kind == LinkTarget::Kind::Import)
+    if (!used.lookup(&target) || target.kind == LinkTarget::Kind::Import ||
+        target.kind == LinkTarget::Kind::Original)
       continue;
     ObjectSymbol &s = standIn.addSymbol(target.linkName);
     s.kind = ObjectSymbol::Kind::Defined;
@@ -749,10 +777,24 @@ void Composer::composeStandIn() {
     room.size = inputs.dynamicRoom;
     room.data.resize(room.size);
   }
+  if (any_of(plan.interpositions, [](auto &i) { return i.appOnly; }))
+    addSpareSlot(standIn);
   addProperty(standIn);
   if (!standIn.sections.empty())
     inputs.objects.insert(inputs.objects.begin(),
                           {"stand-in for " + image.path, writeObject(standIn)});
+}
+
+/// The app's own slot of an interposed import holds the new function; what the
+/// loader resolves the import to goes here (see interposeSlots()).
+void Composer::addSpareSlot(Object &standIn) {
+  ObjectSection &s = standIn.addSection(".bss.relink.slot", SHT_NOBITS,
+                                        SHF_ALLOC | SHF_WRITE | retain);
+  s.align = s.size = 8;
+  ObjectSymbol &symbol = standIn.addSymbol(spareSlotName);
+  symbol.kind = ObjectSymbol::Kind::Defined;
+  symbol.visibility = STV_HIDDEN;
+  symbol.section = &s;
 }
 
 /// How many bytes a .dynamic with the patch's entries needs, when the app's has
@@ -764,7 +806,8 @@ uint64_t Composer::dynamicRoom() const {
   unsigned more = plan.newDependencies.size();
   bool dynamicRelocations = false, versions = false;
   for (const LinkTarget &t : plan.targets) {
-    if (!used.lookup(&t) || t.kind == LinkTarget::Kind::Address)
+    if (!used.lookup(&t) || t.kind == LinkTarget::Kind::Address ||
+        t.kind == LinkTarget::Kind::Original)
       continue;
     dynamicRelocations = true;
     versions |= !t.dynamic && !t.library.version.empty();
@@ -776,7 +819,8 @@ uint64_t Composer::dynamicRoom() const {
                r.type == R_X86_64_TLSLD || r.type == R_X86_64_GOTTPOFF ||
                r.type == R_X86_64_GOTPCREL;
       });
-  dynamicRelocations |= inputs.hasConstructors || inputs.hasDestructors;
+  dynamicRelocations |= inputs.hasConstructors || inputs.hasDestructors ||
+                        !plan.interpositions.empty();
   if (dynamicRelocations && !d.has(DT_RELA))
     more += 3;
   if (versions && !d.has(DT_VERSYM))
@@ -804,13 +848,15 @@ Expected<LinkInputs> Composer::run() {
   layOutTls();
   inputs.debug = planDebugInfo(config, image, plan);
   for (auto &object : plan.objects)
-    composePatch(*object);
+    if (Error e = composePatch(*object))
+      return e;
   composeStandIn();
   std::vector<const LinkTarget *> imported;
   for (const LinkTarget &t : plan.targets)
     if (used.lookup(&t) && t.kind == LinkTarget::Kind::Import)
       imported.push_back(&t);
-  if (!imported.empty())
+  // Without a library, lld gives a program at fixed addresses no .dynsym.
+  if (!imported.empty() || (!plan.exports.empty() && !image.isStatic()))
     inputs.libraries.push_back({"imports", makeStubLibrary(imported)});
   return std::move(inputs);
 }

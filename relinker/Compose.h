@@ -20,6 +20,9 @@
 
 namespace relink {
 
+/// Names the word that takes what the loader resolves interposed imports to.
+constexpr llvm::StringLiteral spareSlotName = "relink.slot";
+
 struct LinkInput {
   std::string name; ///< for diagnostics
   llvm::SmallVector<char, 0> bytes;

@@ -345,6 +345,9 @@ linkPatch(const Image &image, const Plan &plan, const LinkInputs &inputs,
   if (!script)
     return script.takeError();
   args.insert(args.end(), {"-T", *script});
+  // All that is not to be exported is hidden.
+  if (!plan.exports.empty())
+    args.push_back("--export-dynamic");
   for (auto *list : {&inputs.objects, &inputs.libraries})
     for (const LinkInput &input : *list) {
       auto path = add({input.bytes.data(), input.bytes.size()}, input.name);

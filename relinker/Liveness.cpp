@@ -59,6 +59,8 @@ void LivenessAnalysis::visit(const ObjectSection &from,
 Error LivenessAnalysis::run() {
   for (const Replacement &r : plan.replacements)
     markSection(r.body->section);
+  for (const Interposition &i : plan.interpositions)
+    markSection(i.definition->section);
   auto keepNew = [&](auto &slots) {
     erase_if(slots, [&](auto &slot) {
       ObjectSymbol *s = plan.definitionOf(slot.second->symbol);
@@ -79,13 +81,15 @@ Error LivenessAnalysis::run() {
   bool exportAll = image.kind == ImageKind::Shared &&
                    !image.dynamic.verdefnum && config.replace.empty();
   for (auto &[name, symbol] : plan.definitions) {
-    bool asked = is_contained(config.exports, symbol->name);
+    const Interposition *interposed = plan.interpositionOf(*symbol);
+    bool asked = is_contained(config.exports, symbol->name) ||
+                 (interposed && !interposed->appOnly);
     if (symbol->visibility == STV_HIDDEN || symbol->visibility == STV_INTERNAL)
       continue;
     if (plan.decisions[symbol].action != Decision::Action::Own ||
         symbol->kind != ObjectSymbol::Kind::Defined)
       continue;
-    if (!asked && (!exportAll || symbol->isWeak()))
+    if (!asked && (!exportAll || symbol->isWeak() || interposed))
       continue;
     plan.exports.push_back(symbol);
     markSection(symbol->section);

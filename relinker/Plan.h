@@ -30,6 +30,7 @@ struct LinkTarget {
     Address, ///< a place in the app: the stand-in defines it
     Export,  ///< an app symbol that other modules may preempt
     Import,  ///< defined by another library
+    Original, ///< the old body of a replaced function, past its entry
   };
   Kind kind = Kind::Address;
   std::string linkName; ///< unique in the link
@@ -40,6 +41,9 @@ struct LinkTarget {
   bool weak = false;
   unsigned dynamic = 0;  ///< the app's .dynsym entry for it, 0 when new
   LibrarySymbol library; ///< for a new import
+  /// The app's own PLT entry and GOT slot lead elsewhere: `__real_NAME` of an
+  /// import that the patch interposes.
+  bool needsOwnSlot = false;
 };
 
 /// What becomes of a symbol the patch defines.
@@ -69,8 +73,21 @@ struct Replacement {
   uint64_t address = 0, size = 0; ///< of the old body
   std::string linkName;  ///< names the new body in the link
   std::string entryName; ///< names what the old entry jumps to
+  /// Names the way to the old body, if the patch calls it (`__real_NAME`).
+  std::string originalName;
   uint32_t preserved = 0; ///< registers its entry saves (Target's RegisterSet)
   bool inPlace = false;
+};
+
+/// An import of the app that the patch defines (rule 11).
+struct Interposition {
+  Object *object = nullptr;
+  ObjectSymbol *definition = nullptr;
+  unsigned dynamic = 0; ///< the app's .dynsym entry
+  /// The app's own references only, as with `ld --wrap`; else the definition is
+  /// exported, and other libraries find it too.
+  bool appOnly = false;
+  std::string linkName; ///< names the definition in the link
 };
 
 struct Remark {
@@ -94,6 +111,7 @@ struct Plan {
   llvm::DenseMap<const ObjectSymbol *, const ObjectSymbol *> originalOf;
   llvm::DenseSet<const ObjectSymbol *> fresh;
   std::vector<Replacement> replacements;
+  std::vector<Interposition> interpositions;
   std::deque<LinkTarget> targets;
   llvm::DenseMap<const ObjectSymbol *, LinkTarget *> references;
   llvm::DenseSet<const ObjectSection *> live;
@@ -108,8 +126,8 @@ struct Plan {
   unsigned sameFunctions = 0;
   std::vector<std::string> linesOnly; ///< of these, by Verdict::LinesOnly
   bool isNothingToDo() const {
-    return replacements.empty() && exports.empty() && constructors.empty() &&
-           destructors.empty();
+    return replacements.empty() && interpositions.empty() && exports.empty() &&
+           constructors.empty() && destructors.empty();
   }
 
   std::vector<std::pair<std::string, uint64_t>> bound;
@@ -126,6 +144,14 @@ struct Plan {
   void learn(const ObjectSymbol &symbol, const AppSymbol &app) {
     learned[&symbol] = &app;
     taken.insert({app.address, isTls(app)});
+  }
+
+  /// The interposition that \p symbol makes, or null.
+  const Interposition *interpositionOf(const ObjectSymbol &symbol) const {
+    auto it = llvm::find_if(interpositions, [&](const Interposition &i) {
+      return i.definition == &symbol;
+    });
+    return it == interpositions.end() ? nullptr : &*it;
   }
 
   /// The definition that references to \p symbol mean: it, or the strong one

@@ -6,10 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "Preserve.h"
+#include "CodeFrame.h"
 #include "Imports.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/Endian.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -105,31 +104,7 @@ ObjectSection &addPreservingEntry(Object &object, ObjectSymbol &body,
   symbol.section = &s;
   symbol.size = s.size;
 
-  ObjectSection &frame =
-      object.addSection(".eh_frame", SHT_X86_64_UNWIND, SHF_ALLOC);
-  frame.align = 8;
-  auto append = [&](ArrayRef<uint8_t> bytes) {
-    frame.data.insert(frame.data.end(), bytes.begin(), bytes.end());
-  };
-  auto close = [&](size_t start) {
-    frame.data.resize(alignTo(frame.data.size(), 8), 0);
-    support::endian::write32le(&frame.data[start],
-                               frame.data.size() - start - 4);
-  };
-  // CIE: version 1, "zR", PC-relative 32-bit pointers; at entry the CFA is
-  // %rsp + 8 and the return address lies right below it.
-  append({0, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1, 0x1b, 0x0c, 7,
-          8, 0x90, 1});
-  close(0);
-  size_t fde = frame.data.size();
-  append({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
-  support::endian::write32le(&frame.data[fde + 4], fde + 4);
-  support::endian::write32le(&frame.data[fde + 12], s.size);
-  append(entry.frameInstructions);
-  close(fde);
-  frame.size = frame.data.size();
-  frame.relocations.push_back(
-      {fde + 8, R_X86_64_PC32, &object.sectionSymbol(s), 0});
+  addFrame(object, s, entry.frameInstructions);
   return s;
 }
 

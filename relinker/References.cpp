@@ -39,7 +39,11 @@ private:
                                           const ObjectSymbol &symbol);
   Expected<LinkTarget *> targetFor(const AppSymbol &symbol);
   LinkTarget &newTarget(LinkTarget::Kind kind, StringRef name);
-  Expected<LinkTarget *> importTarget(StringRef name, bool weak);
+  Expected<LinkTarget *> importTarget(StringRef name, bool weak,
+                                      bool needsOwnSlot = false);
+  Expected<LinkTarget *> originalTarget(Replacement &replacement);
+  Expected<LinkTarget *> realTarget(const Object &object,
+                                    const ObjectSymbol &symbol);
   Error undefinedError(const Object &object, const ObjectSymbol &symbol) const;
 
   const Image &image;
@@ -98,13 +102,14 @@ Expected<LinkTarget *> ReferenceResolver::targetFor(const AppSymbol &a) {
   return known = &t;
 }
 
-Expected<LinkTarget *> ReferenceResolver::importTarget(StringRef name,
-                                                       bool weak) {
-  LinkTarget *&known = byKey[("import " + name).str()];
+Expected<LinkTarget *> ReferenceResolver::importTarget(StringRef name, bool weak,
+                                                       bool needsOwnSlot) {
+  LinkTarget *&known =
+      byKey[((needsOwnSlot ? "real import " : "import ") + name).str()];
   if (known)
     return known;
   const DynamicReference *have = imports.undefined(name);
-  if (have && have->canonicalPlt) {
+  if (have && have->canonicalPlt && !needsOwnSlot) {
     // Its PLT entry is the function's address for the whole process.
     LinkTarget &t = newTarget(LinkTarget::Kind::Address, name);
     t.address = have->canonicalPlt;
@@ -144,7 +149,49 @@ Expected<LinkTarget *> ReferenceResolver::importTarget(StringRef name,
   t.size = found.size;
   t.weak = weak;
   t.library = found;
+  t.needsOwnSlot = needsOwnSlot;
   return known = &t;
+}
+
+Expected<LinkTarget *> ReferenceResolver::originalTarget(Replacement &r) {
+  LinkTarget *&known = byKey["original " + r.linkName];
+  if (known)
+    return known;
+  if (r.app->type == STT_GNU_IFUNC)
+    return makeError(image.path + ": the patch calls __real_" + r.body->name +
+                     ", which is an indirect function (IFUNC): its old body "
+                     "chooses an implementation\n>>> remedy: call one of the "
+                     "implementations by name");
+  LinkTarget &t =
+      newTarget(LinkTarget::Kind::Original, "__real_" + r.body->name);
+  r.originalName = t.linkName;
+  t.address = r.address;
+  return known = &t;
+}
+
+/// Rule 9: what `__real_NAME` means: what NAME meant before the patch.
+Expected<LinkTarget *>
+ReferenceResolver::realTarget(const Object &object, const ObjectSymbol &s) {
+  StringRef name = realName(s.name);
+  Replacement *found = nullptr;
+  for (Replacement &r : plan.replacements) {
+    if (r.body->name != name && plainName(r.body->name) != name)
+      continue;
+    // A static function of this object, before one of another.
+    if (!found || (r.object == &object && found->object != &object))
+      found = &r;
+  }
+  if (found)
+    return originalTarget(*found);
+  if (ObjectSymbol *own = plan.definitions.lookup(name)) {
+    if (plan.interpositionOf(*own))
+      return importTarget(name, s.isWeak(), true);
+    if (const Decision &d = plan.decisions[own]; d.app)
+      return targetFor(*d.app);
+  }
+  ObjectSymbol before = s;
+  before.name = name.str();
+  return resolveUndefined(object, before);
 }
 
 Error ReferenceResolver::undefinedError(const Object &object,
@@ -186,6 +233,9 @@ ReferenceResolver::resolveUndefined(const Object &object,
   if (auto known = plan.learned.find(&s); known != plan.learned.end())
     return targetFor(*known->second);
   auto found = index.find(plainName(s.name));
+  if (!realName(s.name).empty() &&
+      none_of(found, [&](const AppSymbol *a) { return a->name == s.name; }))
+    return realTarget(object, s);
   SmallVector<const AppSymbol *> global, sameFile, local;
   for (const AppSymbol *a : found) {
     if (a->name != s.name)
@@ -242,11 +292,11 @@ Error ReferenceResolver::resolve(const Object &object, ObjectSymbol *symbol) {
     linkNames.insert(s->name);
     return Error::success();
   }
-  auto target = targetFor(*d.app);
+  auto target = d.app ? targetFor(*d.app) : importTarget(s->name, false);
   if (!target)
     return target.takeError();
   plan.references[s] = *target;
-  if (d.action == Decision::Action::Bind)
+  if (d.action == Decision::Action::Bind && d.app)
     plan.bound.push_back({s->name, d.app->address});
   return Error::success();
 }

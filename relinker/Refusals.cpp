@@ -81,8 +81,18 @@ constexpr RuleText rules[] = {
         "says; what unchanged code shows it to be; a global of the app; an "
         "import of the app; a static of the same source file; the only static of "
         "that name; a symbol of a needed library. None or several are an error."},
+    {9, "__real_NAME in the patch is the old body of NAME, or what else NAME meant "
+        "before the patch. Its first instructions are repeated elsewhere, and a "
+        "jump behind them continues in the old body. An error when they can't "
+        "stand elsewhere, or when the old body jumps back to its entry."},
     {10, "A replaced function has one address, that of its old entry, in old code, "
          "new code and other libraries."},
+    {11, "A function that the app imports and the patch defines is interposed, as "
+         "a link would have done: it is exported, and the app and other libraries "
+         "find it before the library's. If the patch refers to __real_NAME, or "
+         "its definition is hidden, only the app's own references lead to it (as "
+         "with ld --wrap), and __real_NAME is the library's function. --keep NAME "
+         "leaves the library's alone."},
     {12, "An export that the patch adds appears in .dynsym; hidden stays hidden; "
          "-Bsymbolic of the app is honoured."},
     {13, "Refused: clones of the old function live on elsewhere. Inlined copies are "

@@ -28,6 +28,8 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   for (const Replacement &f : plan.replacements)
     if (auto v = plan.verdicts.find(f.body); v != plan.verdicts.end())
       r.changed.push_back({f.body->name, v->second.reason});
+  for (const Interposition &i : plan.interpositions)
+    r.interposed.push_back({i.definition->name, i.appOnly});
   r.bound = plan.bound;
   llvm::sort(r.bound);
   r.bound.erase(llvm::unique(r.bound), r.bound.end());
@@ -67,6 +69,9 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
                   f.preserved.empty() ? ""
                   : verbose ? ", keeps " + f.preserved
                             : ", keeps registers");
+  for (const auto &[name, appOnly] : r.interposed)
+    os << "  import   " << demangle(name) << ": interposed, "
+       << (appOnly ? "for the app's own references\n" : "and exported\n");
   if (verbose)
     for (const auto &[name, how] : r.changed)
       os << "  changed  " << demangle(name) << ": " << how << "\n";
@@ -104,7 +109,9 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
 }
 
 json::Value toJson(const Report &r) {
-  json::Array replaced, bound, edits, remarks, changed;
+  json::Array replaced, bound, edits, remarks, changed, interposed;
+  for (const auto &[name, appOnly] : r.interposed)
+    interposed.push_back(json::Object{{"name", name}, {"exported", !appOnly}});
   for (const auto &[name, how] : r.changed)
     changed.push_back(json::Object{{"name", name}, {"how", how}});
   for (const ReplacedFunction &f : r.replaced)
@@ -137,6 +144,7 @@ json::Value toJson(const Report &r) {
                       {"unchanged", json::Array(r.unchanged)},
                       {"bound", std::move(bound)},
                       {"added", json::Array(r.added)},
+                      {"interposed", std::move(interposed)},
                       {"imports", json::Array(r.imports)},
                       {"exports", json::Array(r.exports)},
                       {"libraries", json::Array(r.libraries)},

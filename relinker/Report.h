@@ -18,6 +18,8 @@ namespace relink {
 struct Report {
   std::string app, output, kind, symbolSource;
   std::vector<ReplacedFunction> replaced;
+  /// Imports of the app that the patch defines, and whether for it alone.
+  std::vector<std::pair<std::string, bool>> interposed;
   std::vector<std::pair<std::string, uint64_t>> bound;
   std::vector<std::pair<std::string, std::string>> changed; ///< and how
   unsigned sameFunctions = 0; ///< that the app has already

@@ -42,6 +42,7 @@ private:
   Error decide(Object &object, ObjectSymbol &symbol, Decision &out);
   Error decideFunction(Object &, ObjectSymbol &, Decision &);
   Error decideConstructor(Object &, ObjectSymbol &, bool kept, Decision &);
+  void decideImport(Object &, ObjectSymbol &, bool wanted, Decision &);
   Error decideData(Object &, ObjectSymbol &, Decision &);
   Error findCounterpart(const ObjectSymbol &symbol, Decision &out) const;
   bool isUnchanged(const ObjectSymbol &symbol) const;
@@ -117,6 +118,10 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     wanted = out.app || out.action == Action::Ambiguous;
   if (out.action == Action::Ambiguous)
     return wanted ? makeError(out.reason) : Error::success();
+  if (!out.app && !s.isLocal() && !s.isWeak() && imports.undefined(s.name)) {
+    decideImport(object, s, !kept && (wanted || config.replace.empty()), out);
+    return Error::success();
+  }
   if (!out.app && isUnchanged(s))
     wanted = false;
   else if (!out.app && !kept && plan.originalOf.count(&s) &&
@@ -157,6 +162,30 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
   }
   out.action = wanted ? Action::Replace : Action::Bind;
   return wanted ? addReplacement(object, s, out) : Error::success();
+}
+
+/// Rule 11. Where the patch calls the library's function (`__real_NAME`), the
+/// name has to go on meaning that in the app's dynamic symbol table.
+void Chooser::decideImport(Object &object, ObjectSymbol &s, bool wanted,
+                           Decision &out) {
+  if (!wanted) {
+    out.action = Action::Bind;
+    return;
+  }
+  bool callsReal = any_of(plan.objects, [&](const auto &o) {
+    return any_of(o->symbols, [&](const ObjectSymbol &other) {
+      return !other.isDefined() && realName(other.name) == s.name;
+    });
+  });
+  Interposition i;
+  i.object = &object;
+  i.definition = &s;
+  i.dynamic = imports.undefined(s.name)->index;
+  i.appOnly = callsReal || s.visibility == STV_HIDDEN ||
+              s.visibility == STV_INTERNAL;
+  i.linkName =
+      ("relink.interposed." + Twine(plan.interpositions.size())).str();
+  plan.interpositions.push_back(i);
 }
 
 /// What the app runs at start or end runs through its own tables already, and
@@ -431,7 +460,8 @@ Error Chooser::checkSharedCode() const {
 
 /// A patch that replaces nothing is a mistake.
 Error Chooser::checkAnyReplaced() const {
-  if (!plan.replacements.empty() || plan.sameFunctions)
+  if (!plan.replacements.empty() || !plan.interpositions.empty() ||
+      plan.sameFunctions)
     return Error::success();
   std::string names;
   for (auto &object : plan.objects)

@@ -111,7 +111,14 @@ Error Selections::checkUsed(const Plan &plan) const {
   for (const std::string &p : config.newData)
     if (!used.contains(p))
       return missing("new-data", p);
+  for (const std::string &p : config.exports)
+    if (!plan.definitions.count(p))
+      return missing("export", p);
   return Error::success();
+}
+
+StringRef realName(StringRef name) {
+  return name.consume_front("__real_") ? name : StringRef();
 }
 
 StringSet<> collectNames(const Config &config, const Plan &plan,
@@ -121,8 +128,11 @@ StringSet<> collectNames(const Config &config, const Plan &plan,
     for (auto &object : objects)
       for (const ObjectSymbol &s : object->symbols)
         if (!s.name.empty() && !s.isSection() &&
-            !StringRef(s.name).starts_with(".L"))
+            !StringRef(s.name).starts_with(".L")) {
           names.insert(plainName(s.name));
+          if (StringRef real = realName(s.name); !real.empty())
+            names.insert(plainName(real));
+        }
   for (const auto &[name, what] : config.bind) {
     StringRef target = what;
     if (size_t colon = target.find(':');

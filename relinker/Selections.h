@@ -49,6 +49,10 @@ llvm::StringSet<>
 collectNames(const Config &config, const Plan &plan,
              llvm::ArrayRef<std::unique_ptr<Object>> originals);
 
+/// NAME of `__real_NAME`, which means what was there before the patch (rule 9);
+/// empty if \p name is no such name.
+llvm::StringRef realName(llvm::StringRef name);
+
 /// A name as people write it.
 std::string shown(llvm::StringRef name);
 

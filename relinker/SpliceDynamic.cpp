@@ -55,6 +55,7 @@ private:
   Error writeSymbols();
   void shiftTlsSymbols();
   Error collectRelocations();
+  Error interposeSlots();
   void moveTlsRelocations();
   void writeRelocations();
   void place(StringRef section, uint32_t type, uint64_t flags, uint64_t old,
@@ -73,6 +74,7 @@ private:
   std::vector<std::pair<std::string, std::string>> newNeeds; ///< file, version
   std::vector<std::tuple<uint64_t, uint32_t, unsigned, int64_t>> relocations;
   std::vector<Rela> added;
+  DenseMap<const Rela *, Rela> interposed; ///< the app's, as they will be
 };
 
 /// Moves a table behind the patch and tells .dynamic and the section headers.
@@ -340,6 +342,52 @@ Error DynamicMerger::collectRelocations() {
   return Error::success();
 }
 
+/// Rule 11 with `__real_`: what the app itself has of the import leads to the
+/// patch's function. A word that is relocated before main() becomes RELATIVE. A
+/// PLT slot may be bound later, by an index into .rela.plt, so its relocation
+/// stays, and writes to a word that nobody reads.
+Error DynamicMerger::interposeSlots() {
+  for (const Interposition &i : c.plan.interpositions) {
+    if (!i.appOnly)
+      continue;
+    const PatchSymbol *definition = c.patch.symbol(i.linkName);
+    const PatchSymbol *spare = c.patch.symbol(spareSlotName);
+    if (!definition || !definition->section || !spare)
+      return makeError(image.path + ": " + i.definition->name +
+                       " is missing from the link");
+    uint64_t before = interposed.size();
+    auto visit = [&](ArrayRef<Rela> table) {
+      for (const Rela &r : table) {
+        if (r.getSymbol(false) != i.dynamic)
+          continue;
+        Rela changed = r;
+        uint32_t type = r.getType(false);
+        if (type == R_X86_64_JUMP_SLOT) {
+          changed.r_offset = spare->value;
+          Rela slot = r;
+          slot.setSymbolAndType(0, R_X86_64_RELATIVE, false);
+          slot.r_addend = definition->value;
+          added.push_back(slot);
+        } else if (type == R_X86_64_GLOB_DAT || type == R_X86_64_64) {
+          changed.setSymbolAndType(0, R_X86_64_RELATIVE, false);
+          changed.r_addend =
+              definition->value + (type == R_X86_64_64 ? r.r_addend : 0);
+        } else {
+          continue;
+        }
+        interposed[&r] = changed;
+      }
+    };
+    visit(image.relocations());
+    visit(image.pltRelocations());
+    if (interposed.size() == before)
+      return makeError(image.path + ": " + i.definition->name +
+                       " is imported, but no relocation of the app refers to "
+                       "it: its calls can't be led to the patch");
+  }
+  return Error::success();
+}
+
 /// The old template's words are relocated in the new one as well.
 void DynamicMerger::moveTlsRelocations() {
   const Phdr *old = image.segmentOfType(PT_TLS);
@@ -378,6 +426,9 @@ void DynamicMerger::writeRelocations() {
   uint64_t shift = tlsShift(c);
   auto rewrite = [&](ArrayRef<Rela> table) {
     std::vector<Rela> copy(table.begin(), table.end());
+    for (const Rela &old : table)
+      if (auto it = interposed.find(&old); it != interposed.end())
+        copy[&old - table.begin()] = it->second;
     for (Rela &r : copy) {
       unsigned index = r.getSymbol(false), type = r.getType(false);
       if (index && renumbered)
@@ -388,7 +439,7 @@ void DynamicMerger::writeRelocations() {
     }
     return copy;
   };
-  if (renumbered || shift)
+  if (renumbered || shift || !interposed.empty())
     for (auto [address, table] :
          {std::pair(d.jmprel, image.pltRelocations()),
           std::pair(added.empty() ? d.rela : 0, image.relocations())}) {
@@ -425,6 +476,8 @@ Error DynamicMerger::run() {
   for (const std::string &library : c.plan.newDependencies)
     out.setDynamic(DT_NEEDED, addString(library));
   if (Error e = collectRelocations())
+    return e;
+  if (Error e = interposeSlots())
     return e;
   writeRelocations();
   if (newStrings.empty())

@@ -39,7 +39,7 @@ struct Instruction {
   std::optional<uint64_t> branchTarget; ///< direct call or jump
   std::optional<uint64_t> memoryTarget; ///< PC-relative memory operand
   unsigned fieldOffset = 0; ///< of the PC-relative field, from the start
-  unsigned fieldSize = 0;   ///< 1 or 4; 0 when there is no such field
+  unsigned fieldSize = 0;   ///< 1 or 4; 0 when there is none, or none is found
   RegisterSet clobbered = 0; ///< caller-saved registers it writes
 };
 
@@ -61,6 +61,22 @@ struct PreservingEntry {
   std::vector<uint8_t> code;
   uint64_t callField = 0; ///< offset of the call's 32-bit PC-relative field
   std::vector<uint8_t> frameInstructions; ///< DW_CFA_*
+};
+
+/// Instructions of a function's entry, repeated elsewhere.
+struct DisplacedCode {
+  /// A 32-bit field that counts from the end of its instruction.
+  struct Field {
+    uint64_t offset = 0; ///< in `code`
+    uint64_t target = 0; ///< address
+    unsigned toEnd = 4;  ///< bytes from the field to that end
+  };
+  std::vector<uint8_t> code;
+  std::vector<Field> fields;
+  /// Offset in the function and in `code` of each instruction.
+  std::vector<std::pair<uint64_t, uint64_t>> places;
+  uint64_t displaced = 0; ///< bytes of the function they took
+  bool calls = false;
 };
 
 struct ObjectRelocation;
@@ -110,6 +126,12 @@ public:
   planRedirect(uint64_t entry, llvm::ArrayRef<uint8_t> body,
                llvm::ArrayRef<uint8_t> before, uint64_t padding,
                uint64_t destination) const = 0;
+
+  /// The instructions of \p body, at \p entry, that a redirect may overwrite,
+  /// and a jump to what follows them. An error when they can't stand elsewhere,
+  /// or when the body jumps back to its entry.
+  virtual llvm::Expected<DisplacedCode>
+  displaceEntry(llvm::ArrayRef<uint8_t> body, uint64_t entry) const = 0;
 
   /// How many bytes at the start of \p bytes are alignment padding. Nops that
   /// the next function may own (a hot-patch prefix) don't count.

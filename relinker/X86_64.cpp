@@ -44,14 +44,8 @@ StringRef toString(RedirectMethod method) {
 
 namespace {
 
-constexpr uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
-
 /// Bits 0 to 8 of a RegisterSet are the general registers.
 constexpr unsigned generalCount = 9;
-
-bool startsWithEndbr(ArrayRef<uint8_t> bytes) {
-  return bytes.take_front(sizeof(endbr64)).equals(endbr64);
-}
 
 class X86_64 final : public Target {
 public:
@@ -67,6 +61,10 @@ public:
                        LinkedField &out) const override {
     return readLinkedFieldX86_64(object, place, relocations, linked, address,
                                  out);
+  }
+  Expected<DisplacedCode> displaceEntry(ArrayRef<uint8_t> body,
+                                        uint64_t entry) const override {
+    return displaceEntryX86_64(*this, body, entry);
   }
   uint64_t paddingLength(ArrayRef<uint8_t> bytes) const override;
   std::optional<std::pair<uint64_t, unsigned>>
@@ -366,8 +364,8 @@ bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
     if (!at)
       at = findDisplacement(encoding, uint32_t(*memory - (address + size)),
                             !hasImmediate);
+    out.memoryTarget = *memory;
     if (at) {
-      out.memoryTarget = *memory;
       out.fieldOffset = at;
       out.fieldSize = 4;
     }
