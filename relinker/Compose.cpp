@@ -287,13 +287,13 @@ ObjectSymbol *Composer::symbolIn(Object &to, ObjectSymbol *old) {
               sectionMap.count(s->section);
   if (s->kind == ObjectSymbol::Kind::Undefined ||
       (s->kind == ObjectSymbol::Kind::Defined && !here)) {
-    made = &to.addSymbol(s->name);
+    made = &to.addSymbol(linkableName(s->name));
     // What the linker takes out of a TLS sequence need not exist.
     bool weak = s->isWeak() || s->name == "__tls_get_addr";
     made->binding = weak ? STB_WEAK : STB_GLOBAL;
     return made;
   }
-  made = &to.addSymbol(s->name);
+  made = &to.addSymbol(linkableName(s->name));
   made->kind = s->kind;
   made->type = s->type;
   made->binding = s->binding;
@@ -457,7 +457,7 @@ void Composer::copyDebugSections(const Object &from, Object &to) {
 /// \p s, of a section that is in \p to, under another name.
 ObjectSymbol &Composer::addAlias(Object &to, const ObjectSymbol &s,
                                  StringRef name) {
-  ObjectSymbol &alias = to.addSymbol(name);
+  ObjectSymbol &alias = to.addSymbol(linkableName(name));
   alias.kind = ObjectSymbol::Kind::Defined;
   alias.type = STT_FUNC;
   alias.visibility = STV_HIDDEN;

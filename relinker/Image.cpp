@@ -386,13 +386,20 @@ void Image::readVersions() {
   }
 }
 
-StringRef Image::dynamicVersion(unsigned symbolIndex) const {
+uint16_t Image::versionEntry(unsigned symbolIndex) const {
   ArrayRef<uint8_t> raw =
       dynamic.versym ? bytesAt(dynamic.versym + symbolIndex * 2, 2)
                      : ArrayRef<uint8_t>();
-  if (raw.empty())
-    return {};
-  uint16_t index = support::endian::read16le(raw.data()) & VERSYM_VERSION;
+  return raw.empty() ? uint16_t(VER_NDX_GLOBAL)
+                     : support::endian::read16le(raw.data());
+}
+
+bool Image::hasHiddenVersion(unsigned symbolIndex) const {
+  return versionEntry(symbolIndex) & VERSYM_HIDDEN;
+}
+
+StringRef Image::dynamicVersion(unsigned symbolIndex) const {
+  uint16_t index = versionEntry(symbolIndex) & VERSYM_VERSION;
   auto it = index > VER_NDX_GLOBAL ? versionNames.find(index)
                                    : versionNames.end();
   return it == versionNames.end() ? StringRef() : it->second;

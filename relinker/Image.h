@@ -129,12 +129,17 @@ public:
   llvm::StringRef dynamicName(const Sym &s) const;
   /// Version of a dynamic symbol ("GLIBC_2.2.5"), empty when it has none.
   llvm::StringRef dynamicVersion(unsigned symbolIndex) const;
+  /// Whether that version is not the default one (`name@VERSION`): references
+  /// without a version don't mean it.
+  bool hasHiddenVersion(unsigned symbolIndex) const;
   llvm::ArrayRef<Rela> relocations() const { return rela; }
   llvm::ArrayRef<Rela> pltRelocations() const { return jmprel; }
   llvm::StringRef dynamicString(uint64_t offset) const;
 
 private:
   Image() = default;
+  /// Entry of .gnu.version; VER_NDX_GLOBAL where there is none.
+  uint16_t versionEntry(unsigned symbolIndex) const;
   llvm::Error readHeaders();
   llvm::Error readSegments();
   llvm::Error readSections();

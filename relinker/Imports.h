@@ -79,7 +79,9 @@ class LibrarySearch {
 public:
   LibrarySearch(const Image &image, const Config &config);
   ~LibrarySearch();
-  llvm::Expected<std::optional<LibrarySymbol>> find(llvm::StringRef name);
+  /// \p version is empty for the default one.
+  llvm::Expected<std::optional<LibrarySymbol>>
+  find(llvm::StringRef name, llvm::StringRef version = "");
   /// Needed libraries that were not found, for error messages.
   llvm::ArrayRef<std::string> missing() const { return notFound; }
 

@@ -148,22 +148,18 @@ uint32_t gnuHash(StringRef name) {
   return h;
 }
 
-/// Index of the default definition of \p name, or 0.
-unsigned lookUp(const Image &library, StringRef name) {
-  using support::endian::read16le;
+/// Index of the definition of \p name in \p version, or of the default one if
+/// that is empty; 0 if there is none.
+unsigned lookUp(const Image &library, StringRef name, StringRef version) {
   using support::endian::read32le;
   ArrayRef<Sym> symbols = library.dynamicSymbols();
-  auto isDefault = [&](unsigned i) {
+  auto isMeant = [&](unsigned i) {
     const Sym &s = symbols[i];
     if (s.st_shndx == SHN_UNDEF || s.getBinding() == STB_LOCAL ||
         library.dynamicName(s) != name)
       return false;
-    ArrayRef<uint8_t> version =
-        library.dynamic.versym
-            ? library.bytesAt(library.dynamic.versym + i * 2, 2)
-            : ArrayRef<uint8_t>();
-    // The high bit hides a version that only old binaries may bind to.
-    return version.empty() || !(read16le(version.data()) & VERSYM_HIDDEN);
+    return version.empty() ? !library.hasHiddenVersion(i)
+                           : library.dynamicVersion(i) == version;
   };
   ArrayRef<uint8_t> table = library.dynamic.gnuHash
                                 ? library.bytesFrom(library.dynamic.gnuHash)
@@ -181,7 +177,7 @@ unsigned lookUp(const Image &library, StringRef name) {
       if (at + 4 > table.size())
         return 0;
       uint32_t entry = read32le(&table[at]);
-      if ((entry | 1) == (h | 1) && isDefault(i))
+      if ((entry | 1) == (h | 1) && isMeant(i))
         return i;
       if (entry & 1)
         return 0;
@@ -189,20 +185,21 @@ unsigned lookUp(const Image &library, StringRef name) {
     return 0;
   }
   for (unsigned i = 1; i < symbols.size(); ++i)
-    if (isDefault(i))
+    if (isMeant(i))
       return i;
   return 0;
 }
 
 } // namespace
 
-Expected<std::optional<LibrarySymbol>> LibrarySearch::find(StringRef name) {
+Expected<std::optional<LibrarySymbol>>
+LibrarySearch::find(StringRef name, StringRef version) {
   if (!loaded)
     if (Error e = load())
       return e;
   for (const auto &library : libraries) {
     const Image &from = *library->image;
-    unsigned index = lookUp(from, name);
+    unsigned index = lookUp(from, name, version);
     if (!index)
       continue;
     const Sym &s = from.dynamicSymbols()[index];

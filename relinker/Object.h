@@ -101,6 +101,9 @@ struct Object {
   ObjectSymbol &sectionSymbol(ObjectSection &section);
 };
 
+/// \p name without the '@' that means a version to linkers.
+std::string linkableName(llvm::StringRef name);
+
 /// Reads an x86-64 ET_REL file. Members of section groups that an earlier
 /// object won (\p takenGroups) are turned into undefined symbols; the
 /// signatures of the groups that this one wins are added.

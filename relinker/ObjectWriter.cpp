@@ -199,6 +199,12 @@ SmallVector<char, 0> Writer::write() {
 
 } // namespace
 
+std::string linkableName(StringRef name) {
+  std::string out = name.str();
+  llvm::replace(out, '@', '$');
+  return out;
+}
+
 SmallVector<char, 0> writeObject(const Object &object) {
   return Writer(object).write();
 }

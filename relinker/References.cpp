@@ -41,6 +41,8 @@ private:
   LinkTarget &newTarget(LinkTarget::Kind kind, StringRef name);
   Expected<LinkTarget *> importTarget(StringRef name, bool weak,
                                       bool needsOwnSlot = false);
+  Expected<LinkTarget *> newImport(StringRef name, StringRef version, bool weak);
+  Expected<LinkTarget *> versionedTarget(const ObjectSymbol &symbol);
   Expected<LinkTarget *> originalTarget(Replacement &replacement);
   Expected<LinkTarget *> realTarget(const Object &object,
                                     const ObjectSymbol &symbol);
@@ -61,7 +63,7 @@ LinkTarget &ReferenceResolver::newTarget(LinkTarget::Kind kind,
   LinkTarget &t = plan.targets.emplace_back();
   t.kind = kind;
   t.name = name.str();
-  t.linkName = t.name;
+  t.linkName = linkableName(t.name);
   // A static and a global of one name are two targets with two link names.
   for (unsigned n = 1; !linkNames.insert(t.linkName).second; ++n)
     t.linkName = (name + ".relink." + Twine(n)).str();
@@ -134,14 +136,8 @@ Expected<LinkTarget *> ReferenceResolver::importTarget(StringRef name, bool weak
     }
     found.needsNewDependency = false;
   } else {
-    if (image.isStatic())
-      return nullptr;
-    auto fromLibrary = libraries.find(name);
-    if (!fromLibrary)
-      return fromLibrary.takeError();
-    if (!*fromLibrary)
-      return nullptr;
-    found = **fromLibrary;
+    auto fresh = newImport(name, "", weak);
+    return fresh ? known = *fresh : std::move(fresh);
   }
   LinkTarget &t = newTarget(LinkTarget::Kind::Import, name);
   t.dynamic = have ? have->index : 0;
@@ -151,6 +147,45 @@ Expected<LinkTarget *> ReferenceResolver::importTarget(StringRef name, bool weak
   t.library = found;
   t.needsOwnSlot = needsOwnSlot;
   return known = &t;
+}
+
+Expected<LinkTarget *> ReferenceResolver::newImport(StringRef name,
+                                                    StringRef version,
+                                                    bool weak) {
+  if (image.isStatic())
+    return nullptr;
+  auto found = libraries.find(name, version);
+  if (!found)
+    return found.takeError();
+  if (!*found)
+    return nullptr;
+  LinkTarget &t = newTarget(LinkTarget::Kind::Import, name);
+  t.type = (*found)->type;
+  t.size = (*found)->size;
+  t.weak = weak;
+  t.library = **found;
+  return &t;
+}
+
+/// `name@VERSION` (.symver): a definition or an import of the app, or a symbol of
+/// a needed library, of that version only.
+Expected<LinkTarget *>
+ReferenceResolver::versionedTarget(const ObjectSymbol &s) {
+  auto [name, version] = splitVersion(s.name);
+  for (const std::string &known : {s.name, (name + "@@" + version).str()})
+    for (const AppSymbol *a : index.find(known))
+      return targetFor(*a);
+  if (const DynamicReference *have = imports.undefined(name))
+    if (image.dynamicVersion(have->index) == version)
+      return importTarget(name, s.isWeak());
+  LinkTarget *&known = byKey["import " + s.name];
+  if (!known) {
+    auto fresh = newImport(name, version, s.isWeak());
+    if (!fresh)
+      return fresh.takeError();
+    known = *fresh;
+  }
+  return known;
 }
 
 Expected<LinkTarget *> ReferenceResolver::originalTarget(Replacement &r) {
@@ -232,6 +267,8 @@ ReferenceResolver::resolveUndefined(const Object &object,
   // What code that refers to it shows it to be.
   if (auto known = plan.learned.find(&s); known != plan.learned.end())
     return targetFor(*known->second);
+  if (StringRef(s.name).contains('@'))
+    return versionedTarget(s);
   auto found = index.find(plainName(s.name));
   if (!realName(s.name).empty() &&
       none_of(found, [&](const AppSymbol *a) { return a->name == s.name; }))

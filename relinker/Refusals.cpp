@@ -142,8 +142,9 @@ bool isAccepted(const Config &config, Refusal refusal) {
   return is_contained(config.accepted, toString(refusal));
 }
 
-bool isRefusalName(StringRef name) {
-  return any_of(refusals, [&](const RefusalText &t) { return t.name == name; });
+std::optional<Refusal> refusalNamed(StringRef name) {
+  auto it = find_if(refusals, [&](auto &t) { return t.name == name; });
+  return it == std::end(refusals) ? std::nullopt : std::optional(it->refusal);
 }
 
 Error refuse(Refusal refusal, const Twine &message, const Twine &remedy) {

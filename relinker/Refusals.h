@@ -18,6 +18,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/raw_ostream.h"
+#include <optional>
 
 namespace relink {
 
@@ -40,8 +41,8 @@ bool isAccepted(const Config &config, Refusal refusal);
 llvm::Error refuse(Refusal refusal, const llvm::Twine &message,
                    const llvm::Twine &remedy);
 
-/// False if there is no refusal of that name.
-bool isRefusalName(llvm::StringRef name);
+/// The refusal of that name, if there is one.
+std::optional<Refusal> refusalNamed(llvm::StringRef name);
 
 /// Explains the rule \p topic, a number or a refusal's name, or lists all if it
 /// is "all". False if there is no such rule.

@@ -440,7 +440,8 @@ Error Chooser::checkSharedCode() const {
     bool isAlias = plainName(name) == plainName(r.app->name) ||
                    any_of(r.object->symbols, [&](const ObjectSymbol &s) {
                      return s.section == r.body->section &&
-                            s.value == r.body->value && s.name == name;
+                            s.value == r.body->value &&
+                            splitVersion(s.name).first == name;
                    });
     if (isAlias || shared)
       return;

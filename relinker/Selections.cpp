@@ -130,6 +130,8 @@ StringSet<> collectNames(const Config &config, const Plan &plan,
         if (!s.name.empty() && !s.isSection() &&
             !StringRef(s.name).starts_with(".L")) {
           names.insert(plainName(s.name));
+          if (auto [name, version] = splitVersion(s.name); !version.empty())
+            names.insert((name + "@@" + version).str());
           if (StringRef real = realName(s.name); !real.empty())
             names.insert(plainName(real));
         }

@@ -18,7 +18,15 @@ using namespace llvm::ELF;
 
 namespace relink {
 
+std::pair<StringRef, StringRef> splitVersion(StringRef name) {
+  auto [base, version] = name.split('@');
+  version.consume_front("@");
+  return {base, version};
+}
+
 StringRef plainName(StringRef name) {
+  if (name.contains('@'))
+    return name; // its dots are the version's
   size_t dot = name.find('.', 1);
   return dot == StringRef::npos ? name : name.take_front(dot);
 }
@@ -258,18 +266,27 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
   for (unsigned i = 1; i < dynamic.size(); ++i) {
     const Sym &s = dynamic[i];
     StringRef name = image.dynamicName(s);
-    if (s.st_shndx == SHN_UNDEF || name.empty() || !isWanted(name))
+    if (s.st_shndx == SHN_UNDEF || name.empty())
       continue;
-    AppSymbol out;
-    out.name = name.str();
-    out.address = s.st_value;
-    out.size = s.st_size;
-    out.type = s.getType();
-    out.binding = s.getBinding();
-    out.visibility = s.getVisibility();
-    out.dynamic = i;
-    out.source = AppSymbol::Source::Dynsym;
-    index.add(std::move(out));
+    auto add = [&](const Twine &shownName) {
+      AppSymbol out;
+      out.name = shownName.str();
+      if (!isWanted(out.name))
+        return;
+      out.address = s.st_value;
+      out.size = s.st_size;
+      out.type = s.getType();
+      out.binding = s.getBinding();
+      out.visibility = s.getVisibility();
+      out.dynamic = i;
+      out.source = AppSymbol::Source::Dynsym;
+      index.add(std::move(out));
+    };
+    bool hidden = image.hasHiddenVersion(i);
+    if (!hidden)
+      add(name);
+    if (StringRef version = image.dynamicVersion(i); !version.empty())
+      add(name + (hidden ? "@" : "@@") + version);
   }
   return index;
 }

@@ -45,6 +45,8 @@ struct AppSymbol {
 std::string canonicalName(llvm::StringRef name);
 /// What stands before the first compiler suffix.
 llvm::StringRef plainName(llvm::StringRef name);
+/// "foo@V" and "foo@@V" give "foo" and "V".
+std::pair<llvm::StringRef, llvm::StringRef> splitVersion(llvm::StringRef name);
 /// True for the part of a function that the compiler moved out of it.
 bool isOutlinedPart(llvm::StringRef name);
 /// True for a clone with a changed signature or changed constants.

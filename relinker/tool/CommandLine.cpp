@@ -158,7 +158,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   if (args.hasArg(OPT_allow_lost_cet))
     c.accepted.push_back("lost-cet");
   for (const std::string &name : c.accepted)
-    if (!isRefusalName(name))
+    if (!refusalNamed(name))
       return usageError("--accept " + name +
                         ": no such refusal; relink --explain all lists them");
   c.verbose = args.hasArg(OPT_verbose);

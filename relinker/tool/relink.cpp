@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CommandLine.h"
+#include "Diagnostic.h"
 #include "LoaderRules.h"
 #include "Relink.h"
 #include "llvm/Support/InitLLVM.h"
@@ -54,8 +55,11 @@ int main(int argc, char **argv) {
 
   Expected<Report> report = relink::relink(call.config);
   if (!report) {
+    std::string text = toString(report.takeError());
+    if (call.json)
+      outs() << formatv("{0:2}\n", toJsonError(text));
     outs().flush();
-    errs() << "error: " << toString(report.takeError()) << "\n";
+    errs() << "error: " << text << "\n";
     return 1;
   }
   if (call.json)
