@@ -11,6 +11,7 @@ relink_packages_build="
   g++
   liblld-22-dev
   liblzma-dev
+  libssl-dev
   libzstd-dev
   lld-22
   llvm-22

@@ -9,17 +9,14 @@
 #define RELINK_COMMIT_H
 
 #include "Config.h"
+#include "OutputFile.h"
 #include "Splice.h"
 #include <thread>
 
 namespace relink {
 
-/// Refuses, before any work, an output that can't be written or is the input.
-llvm::Error checkOutputPath(const Config &config);
-
-/// The output under its temporary name, beside its final one. The copy of the
-/// app's bytes starts at once, in a thread, while the patch is still being
-/// linked. Unless it is committed, the file is removed again.
+/// The output. The copy of the app's bytes starts at once, in a thread, while the
+/// patch is still being linked.
 class PendingOutput {
 public:
   PendingOutput(const Config &config, const Image &image);
@@ -32,15 +29,12 @@ public:
 
 private:
   void copyOriginal();
-  llvm::Error copyAttributes();
-  llvm::Error checkLoadable(const Output &output) const;
-  llvm::Error write(llvm::ArrayRef<uint8_t> bytes, uint64_t offset);
+  llvm::Error checkWritten(const Output &output) const;
 
   const Config &config;
   const Image &image;
-  std::string temporary;
-  int fd = -1, createError = 0, copyError = 0;
-  bool committed = false;
+  OutputFile file;
+  int copyError = 0;
   std::thread copier;
 };
 

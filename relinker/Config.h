@@ -58,6 +58,7 @@ struct Config {
   bool keepRegisters = true;   ///< save what -fipa-ra callers may rely on
   std::vector<std::string> accepted; ///< --accept: names of Refusals
   bool dropPrivileges = false; ///< allow losing setuid, capabilities, owner
+  bool record = true; ///< keep what is needed to verify and revert
   bool dryRun = false;
   bool verbose = false;
 };

@@ -50,15 +50,27 @@ Error Image::error(const Twine &message) const {
 }
 
 Expected<std::unique_ptr<Image>> Image::open(StringRef path) {
+  auto file = openMapped(path);
+  if (!file)
+    return file.takeError();
+  return read(std::move(*file), path);
+}
+
+Expected<std::unique_ptr<MemoryBuffer>> openMapped(StringRef path) {
   // A volatile mapping is not needed: the input is only read, and a file that
   // changes meanwhile is caught by nobody's mmap either.
   auto file = MemoryBuffer::getFile(path, /*IsText=*/false,
                                     /*RequiresNullTerminator=*/false);
   if (!file)
     return makeError(path + ": cannot open: " + file.getError().message());
+  return std::move(*file);
+}
+
+Expected<std::unique_ptr<Image>>
+Image::read(std::unique_ptr<MemoryBuffer> buffer, StringRef path) {
   std::unique_ptr<Image> image(new Image);
   image->path = path.str();
-  image->buffer = std::move(*file);
+  image->buffer = std::move(buffer);
   if (Error e = image->readHeaders())
     return e;
   if (Error e = image->readSegments())

@@ -83,10 +83,17 @@ struct DynamicTables {
   bool has(int64_t tag) const;
 };
 
+/// Any file, mapped read-only.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+openMapped(llvm::StringRef path);
+
 /// Read and checked once; passed by const reference from then on.
 class Image {
 public:
   static llvm::Expected<std::unique_ptr<Image>> open(llvm::StringRef path);
+  /// \p path is what messages call it.
+  static llvm::Expected<std::unique_ptr<Image>>
+  read(std::unique_ptr<llvm::MemoryBuffer> buffer, llvm::StringRef path);
 
   std::string path;
   ImageKind kind = ImageKind::Executable;

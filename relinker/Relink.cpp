@@ -15,6 +15,7 @@
 #include "Commit.h"
 #include "Comparison.h"
 #include "Compose.h"
+#include "DebugFile.h"
 #include "Error.h"
 #include "Imports.h"
 #include "Link.h"
@@ -27,6 +28,17 @@
 using namespace llvm;
 
 namespace relink {
+
+static Error hashPatches(const Config &config, Identity &identity) {
+  for (const std::string &path : config.patches) {
+    auto file = openMapped(path);
+    if (!file)
+      return file.takeError();
+    identity.patches.push_back(
+        sha256(arrayRefFromStringRef((*file)->getBuffer())));
+  }
+  return Error::success();
+}
 
 /// Writes the output, and says what was done.
 static Expected<Report> finish(const Config &config, const Image &app,
@@ -44,9 +56,13 @@ static Expected<Report> finish(const Config &config, const Image &app,
 }
 
 Expected<Report> relink(const Config &config) {
-  if (!config.dryRun)
-    if (Error e = checkOutputPath(config))
+  if (!config.dryRun) {
+    std::vector<std::string> inputs = config.patches;
+    append_range(inputs, config.originals);
+    inputs.push_back(config.app);
+    if (Error e = checkOutputPath(config.output, inputs))
       return e;
+  }
 
   // Read the app: headers and tables only, whatever its size.
   auto image = Image::open(config.app);
@@ -58,6 +74,9 @@ Expected<Report> relink(const Config &config) {
   std::optional<PendingOutput> pending;
   if (!config.dryRun)
     pending.emplace(config, app);
+  std::optional<PendingHash> original;
+  if (config.record)
+    original.emplace(app.bytes());
   auto target = createX86_64Target();
   if (!target)
     return target.takeError();
@@ -109,8 +128,15 @@ Expected<Report> relink(const Config &config) {
     return patch.takeError();
 
   // Join the two. When this is done the output is fixed, byte for byte.
-  auto output = splice(
-      {config, app, plan, *inputs, *patch, unwind, **target}, placement);
+  std::optional<Identity> identity;
+  if (original) {
+    identity.emplace(Identity{original->get(), buildId(toStringRef(app.bytes())), {}});
+    if (Error e = hashPatches(config, *identity))
+      return e;
+  }
+  auto output = splice({config, app, plan, *inputs, *patch, unwind, **target,
+                        identity ? &*identity : nullptr},
+                       placement);
   if (!output)
     return output.takeError();
 

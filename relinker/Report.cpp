@@ -28,8 +28,7 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   for (const Replacement &f : plan.replacements)
     if (auto v = plan.verdicts.find(f.body); v != plan.verdicts.end())
       r.changed.push_back({f.body->name, v->second.reason});
-  for (const Interposition &i : plan.interpositions)
-    r.interposed.push_back({i.definition->name, i.appOnly});
+  r.interposed = interposedImports(plan);
   r.bound = plan.bound;
   llvm::sort(r.bound);
   r.bound.erase(llvm::unique(r.bound), r.bound.end());
@@ -69,9 +68,9 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
                   f.preserved.empty() ? ""
                   : verbose ? ", keeps " + f.preserved
                             : ", keeps registers");
-  for (const auto &[name, appOnly] : r.interposed)
-    os << "  import   " << demangle(name) << ": interposed, "
-       << (appOnly ? "for the app's own references\n" : "and exported\n");
+  for (const InterposedImport &i : r.interposed)
+    os << "  import   " << demangle(i.name) << ": interposed, "
+       << (i.appOnly ? "for the app's own references\n" : "and exported\n");
   if (verbose)
     for (const auto &[name, how] : r.changed)
       os << "  changed  " << demangle(name) << ": " << how << "\n";
@@ -108,21 +107,38 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
                 r.bytesChanged, r.bytesAppended);
 }
 
+json::Array toJson(ArrayRef<ReplacedFunction> functions) {
+  json::Array out;
+  for (const ReplacedFunction &f : functions)
+    out.push_back(json::Object{{"name", f.name},
+                               {"demangled", demangle(f.name)},
+                               {"oldAddress", f.oldAddress},
+                               {"oldSize", f.oldSize},
+                               {"newAddress", f.newAddress},
+                               {"newSize", f.newSize},
+                               {"method", toString(f.method)},
+                               {"keeps", f.preserved}});
+  return out;
+}
+
+std::vector<InterposedImport> interposedImports(const Plan &plan) {
+  std::vector<InterposedImport> out;
+  for (const Interposition &i : plan.interpositions)
+    out.push_back({i.definition->name, i.appOnly});
+  return out;
+}
+
+json::Array toJson(ArrayRef<InterposedImport> imports) {
+  json::Array out;
+  for (const InterposedImport &i : imports)
+    out.push_back(json::Object{{"name", i.name}, {"exported", !i.appOnly}});
+  return out;
+}
+
 json::Value toJson(const Report &r) {
-  json::Array replaced, bound, edits, remarks, changed, interposed;
-  for (const auto &[name, appOnly] : r.interposed)
-    interposed.push_back(json::Object{{"name", name}, {"exported", !appOnly}});
+  json::Array bound, edits, remarks, changed;
   for (const auto &[name, how] : r.changed)
     changed.push_back(json::Object{{"name", name}, {"how", how}});
-  for (const ReplacedFunction &f : r.replaced)
-    replaced.push_back(json::Object{{"name", f.name},
-                                    {"demangled", demangle(f.name)},
-                                    {"oldAddress", f.oldAddress},
-                                    {"oldSize", f.oldSize},
-                                    {"newAddress", f.newAddress},
-                                    {"newSize", f.newSize},
-                                    {"method", toString(f.method)},
-                                    {"keeps", f.preserved}});
   for (const auto &[name, address] : r.bound)
     bound.push_back(json::Object{{"name", name}, {"address", address}});
   for (const auto &[offset, edit] : r.edits)
@@ -136,7 +152,7 @@ json::Value toJson(const Report &r) {
                       {"kind", r.kind},
                       {"output", r.output},
                       {"written", r.written},
-                      {"replaced", std::move(replaced)},
+                      {"replaced", toJson(r.replaced)},
                       {"changed", std::move(changed)},
                       {"sameFunctions", r.sameFunctions},
                       {"nothingToDo", r.nothingToDo},
@@ -144,7 +160,7 @@ json::Value toJson(const Report &r) {
                       {"unchanged", json::Array(r.unchanged)},
                       {"bound", std::move(bound)},
                       {"added", json::Array(r.added)},
-                      {"interposed", std::move(interposed)},
+                      {"interposed", toJson(r.interposed)},
                       {"imports", json::Array(r.imports)},
                       {"exports", json::Array(r.exports)},
                       {"libraries", json::Array(r.libraries)},

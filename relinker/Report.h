@@ -15,11 +15,18 @@
 
 namespace relink {
 
+/// An import of the app that the patch defines.
+struct InterposedImport {
+  std::string name;
+  bool appOnly = false; ///< see Interposition
+};
+
+std::vector<InterposedImport> interposedImports(const Plan &plan);
+
 struct Report {
   std::string app, output, kind, symbolSource;
   std::vector<ReplacedFunction> replaced;
-  /// Imports of the app that the patch defines, and whether for it alone.
-  std::vector<std::pair<std::string, bool>> interposed;
+  std::vector<InterposedImport> interposed;
   std::vector<std::pair<std::string, uint64_t>> bound;
   std::vector<std::pair<std::string, std::string>> changed; ///< and how
   unsigned sameFunctions = 0; ///< that the app has already
@@ -36,6 +43,8 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
 
 void printSummary(const Report &report, bool verbose, llvm::raw_ostream &os);
 llvm::json::Value toJson(const Report &report);
+llvm::json::Array toJson(llvm::ArrayRef<ReplacedFunction> functions);
+llvm::json::Array toJson(llvm::ArrayRef<InterposedImport> imports);
 
 } // namespace relink
 

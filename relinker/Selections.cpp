@@ -113,7 +113,7 @@ Error Selections::checkUsed(const Plan &plan) const {
       return missing("new-data", p);
   for (const std::string &p : config.exports)
     if (!plan.definitions.count(p))
-      return missing("export", p);
+      return missing("export-symbol", p);
   return Error::success();
 }
 

@@ -249,6 +249,7 @@ Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
   // From here on it is known whether there is anything to load: the program
   // headers can be counted. What has to make way for them joins the RX segment,
   // its last members.
+  addPatchNote(c, out);
   if (Error e = makeRoomForSegments(c, out))
     return e;
   if (Error e = writeDynamicSection(c, out))
@@ -261,7 +262,10 @@ Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
   hideReplacedFunctions(c, out);
   addDebugInfo(c, out);
   addDebugFrame(c, out);
+  placeRecord(c, out);
   if (Error e = writeHeaders(c, out))
+    return e;
+  if (Error e = writeRecord(c, out))
     return e;
   return out;
 }

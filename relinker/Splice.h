@@ -18,6 +18,7 @@
 #define RELINK_SPLICE_H
 
 #include "PatchImage.h"
+#include "Record.h"
 
 namespace relink {
 
@@ -67,6 +68,12 @@ struct Output {
   /// Old to new index of the app's dynamic symbols; empty when unchanged.
   std::vector<uint32_t> dynamicIndex;
 
+  Record record;             ///< of this patch
+  uint64_t recordAt = 0;     ///< its offset in the tail
+
+  /// FileHash::tree that the finished file must have, if that is known.
+  std::optional<Digest> expected;
+
   std::vector<ReplacedFunction> replaced;
   std::vector<std::string> unchanged; ///< new body and old are the same bytes
   std::vector<std::string> newImports, notes;
@@ -91,6 +98,13 @@ struct Output {
   bool hasTail() const { return !tail.empty(); }
 };
 
+/// What identifies the inputs of a patch.
+struct Identity {
+  const FileHash &original;
+  std::string buildId;          ///< the original's, or empty
+  std::vector<Digest> patches;  ///< SHA-256 of each patch file
+};
+
 struct SpliceContext {
   const Config &config;
   const Image &image;
@@ -99,6 +113,7 @@ struct SpliceContext {
   const PatchImage &patch;
   const UnwindTable &unwind;
   const Target &target;
+  const Identity *identity = nullptr; ///< null: no record is kept
 };
 
 llvm::Expected<Output> splice(const SpliceContext &context,
@@ -126,7 +141,10 @@ llvm::Error mergeSymbolTable(const SpliceContext &c, Output &out);
 void hideReplacedFunctions(const SpliceContext &c, Output &out);
 void addDebugInfo(const SpliceContext &c, Output &out);
 void addDebugFrame(const SpliceContext &c, Output &out);
+void placeRecord(const SpliceContext &c, Output &out);
 llvm::Error writeHeaders(const SpliceContext &c, Output &out);
+llvm::Error writeRecord(const SpliceContext &c, Output &out);
+void addPatchNote(const SpliceContext &c, Output &out);
 
 Phdr makeSegment(uint32_t type, uint32_t flags, uint64_t address,
                  uint64_t offset, uint64_t fileSize, uint64_t memorySize,

@@ -302,10 +302,6 @@ Error writeHeaders(const SpliceContext &c, Output &out) {
              {reinterpret_cast<const uint8_t *>(&count), sizeof(count)},
              "ELF header (program headers)");
   }
-  // What the app carried behind its ELF part is looked for at the end of the
-  // file (zip) or behind the section headers (AppImage).
-  ArrayRef<uint8_t> payload = image.bytes().drop_front(image.elfEnd);
-  out.tail.insert(out.tail.end(), payload.begin(), payload.end());
   return Error::success();
 }
 

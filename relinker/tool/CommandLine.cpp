@@ -67,7 +67,13 @@ EXAMPLES
   Look before you leap:
     relink app foo.o --replace f -o app.fixed --dry-run -v
 
-Exit status: 0 done, 1 refused or failed (nothing is written), 2 usage.
+  What was done to a file, whether that is all, and back:
+    relink --list app.fixed
+    relink --verify app.fixed --original app --patch foo.o
+    relink --revert app.fixed -o app.again
+
+Exit status: 0 done, 1 refused or failed (nothing is written) or not verified,
+2 usage.
 )";
 
 ParseResult usageError(const Twine &message) {
@@ -84,6 +90,42 @@ bool parseSymbol(StringRef text, UserSymbol &out) {
 }
 
 } // namespace
+
+/// The commands that are no patching.
+static std::optional<ParseResult>
+parseOtherCommand(const InputArgList &args, ArrayRef<std::string> inputs,
+                  Invocation &out) {
+  struct {
+    unsigned option;
+    Command command;
+    unsigned least, most; ///< files
+    bool writes;
+    const char *usage;
+  } commands[] = {
+      {OPT_check_loadable, Command::CheckLoadable, 1, ~0u, false,
+       "--check-loadable FILE..."},
+      {OPT_list_patches, Command::List, 1, 1, false, "--list FILE"},
+      {OPT_verify, Command::Verify, 1, 1, false, "--verify FILE"},
+      {OPT_revert, Command::Revert, 1, 1, true, "--revert FILE -o OUT"},
+      {OPT_export, Command::Export, 2, 2, true, "--export APP FIXED -o FIX.rlp"},
+      {OPT_import, Command::Import, 2, 2, true, "--import APP FIX.rlp -o FIXED"}};
+  for (const auto &c : commands) {
+    if (!args.hasArg(c.option))
+      continue;
+    out.command = c.command;
+    out.files = inputs;
+    out.original = args.getLastArgValue(OPT_original).str();
+    out.patches = args.getAllArgValues(OPT_patch);
+    out.all = args.hasArg(OPT_all);
+    out.config.output = args.getLastArgValue(OPT_o).str();
+    out.config.dropPrivileges = args.hasArg(OPT_drop_privileges);
+    if (inputs.size() < c.least || inputs.size() > c.most ||
+        (c.writes && out.config.output.empty()))
+      return usageError(Twine("expected relink ") + c.usage);
+    return ParseResult::Run;
+  }
+  return std::nullopt;
+}
 
 ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   RelinkOptions table;
@@ -123,11 +165,10 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
                       (near.empty() ? "" : "; did you mean " + near + "?"));
   }
   std::vector<std::string> inputs = args.getAllArgValues(OPT_INPUT);
-  if (args.hasArg(OPT_check_loadable)) {
-    out.checkLoadable = inputs;
-    return inputs.empty() ? usageError("--check-loadable needs a file")
-                          : ParseResult::Run;
-  }
+  out.quiet = args.hasArg(OPT_quiet);
+  out.json = args.hasArg(OPT_json);
+  if (auto result = parseOtherCommand(args, inputs, out))
+    return *result;
   if (inputs.size() < 2)
     return usageError("expected the program and at least one patch object");
 
@@ -144,7 +185,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   c.replace = args.getAllArgValues(OPT_replace);
   c.keep = args.getAllArgValues(OPT_keep);
   c.newData = args.getAllArgValues(OPT_new_data);
-  c.exports = args.getAllArgValues(OPT_export);
+  c.exports = args.getAllArgValues(OPT_export_symbol);
   c.symbolFiles = args.getAllArgValues(OPT_symbols);
   c.debugFile = args.getLastArgValue(OPT_debug_file).str();
   c.debugDirs = args.getAllArgValues(OPT_debug_dir);
@@ -161,6 +202,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
     if (!refusalNamed(name))
       return usageError("--accept " + name +
                         ": no such refusal; relink --explain all lists them");
+  c.record = !args.hasArg(OPT_no_record);
   c.verbose = args.hasArg(OPT_verbose);
   c.debugInfo = !args.hasArg(OPT_no_debug);
   c.fullDebugInfo = args.hasArg(OPT_full_debug);
@@ -168,8 +210,6 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   c.keepRegisters = !args.hasArg(OPT_no_keep_registers);
   if (args.hasArg(OPT_no_in_place))
     c.inPlace = InPlacePolicy::Never;
-  out.quiet = args.hasArg(OPT_quiet);
-  out.json = args.hasArg(OPT_json);
 
   for (const std::string &text : args.getAllArgValues(OPT_symbol)) {
     UserSymbol s;

@@ -13,10 +13,17 @@
 
 namespace relink {
 
+enum class Command { Relink, CheckLoadable, List, Verify, Revert, Export, Import };
+
 struct Invocation {
+  Command command = Command::Relink;
   Config config;
   bool json = false, quiet = false;
-  std::vector<std::string> checkLoadable;
+  /// Of the other commands.
+  std::vector<std::string> files;
+  std::string original;                ///< --verify --original
+  std::vector<std::string> patches;    ///< --verify --patch
+  bool all = false;                    ///< --revert --all
 };
 
 enum class ParseResult { Run, Done, UsageError };

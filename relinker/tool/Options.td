@@ -22,7 +22,7 @@ defm replace : Eq<"replace", "<name>", "Replace this function and bind everythin
 defm keep : Eq<"keep", "<name>", "Bind this function to the app's own">;
 defm new_data : Eq<"new-data", "<name>", "Give the patch a fresh variable of this name">;
 defm bind : Eq<"bind", "<name>=<what>", "Bind a reference: WHAT is file.c:name, another name, or 0xADDR">;
-defm export : Eq<"export", "<name>", "Export a symbol the patch adds">;
+defm export_symbol : Eq<"export-symbol", "<name>", "Export a symbol the patch adds">;
 }
 
 def grp_where : OptionGroup<"where">, HelpText<"WHERE THE APP'S SYMBOLS ARE">;
@@ -49,6 +49,7 @@ def full_symtab : F<"full-symtab", "Copy .symtab even if it is large, so that ol
 def no_keep_registers : F<"no-keep-registers", "Don't save registers that callers compiled with -fipa-ra may rely on">;
 defm accept : Eq<"accept", "<refusal>", "Apply the patch though it would be refused for this; --explain all lists the refusals">;
 def allow_lost_cet : F<"allow-lost-cet", "The same as --accept lost-cet">;
+def no_record : F<"no-record", "Keep no record in the output: it can't be verified or reverted then">;
 def drop_privileges : F<"drop-privileges", "Accept an output without the input's setuid bit or file capabilities">;
 def dry_run : F<"dry-run", "Do everything but write the output">;
 def n : Flag<["-"], "n">, Alias<dry_run>;
@@ -62,6 +63,18 @@ def v : Flag<["-"], "v">, Alias<verbose>;
 def quiet : F<"quiet", "Print errors only">;
 def q : Flag<["-"], "q">, Alias<quiet>;
 def json : F<"json", "Print the summary as JSON on standard output">;
+}
+
+def grp_trust : OptionGroup<"trust">, HelpText<"PATCHED FILES">;
+let Group = grp_trust in {
+def list_patches : F<"list", "List the patches in a file: relink --list FILE">;
+def verify : F<"verify", "Account for every byte of a patched file: relink --verify FILE">;
+defm original : Eq<"original", "<file>", "With --verify: compare with the original byte by byte">;
+defm patch : Eq<"patch", "<object>", "With --verify: check that it was patched with this object">;
+def revert : F<"revert", "Restore the file before its last patch: relink --revert FILE -o OUT">;
+def all : F<"all", "With --revert: take back all patches">;
+def export : F<"export", "Make a portable patch: relink --export APP FIXED -o FIX.rlp">;
+def import : F<"import", "Apply a portable patch: relink --import APP FIX.rlp -o FIXED">;
 }
 
 def grp_other : OptionGroup<"other">, HelpText<"OTHER">;

@@ -7,8 +7,11 @@
 
 #include "CommandLine.h"
 #include "Diagnostic.h"
+#include "History.h"
 #include "LoaderRules.h"
+#include "PortablePatch.h"
 #include "Relink.h"
+#include "Verify.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -39,6 +42,49 @@ static int checkLoadable(ArrayRef<std::string> files) {
   return status;
 }
 
+/// What the commands that work on patched files say; true if all is well.
+static Expected<bool> runOther(const Invocation &call) {
+  const Config &c = call.config;
+  PortableOptions portable{call.files[0], call.files.back(), c.output,
+                           c.dropPrivileges, call.quiet, call.json};
+  auto done = [](Error e) -> Expected<bool> {
+    if (e)
+      return e;
+    return true;
+  };
+  switch (call.command) {
+  case Command::List:
+    return done(listPatches(call.files[0], call.json, outs()));
+  case Command::Revert:
+    return done(revertPatch({call.files[0], c.output, call.all, c.dropPrivileges,
+                             call.quiet, call.json},
+                            outs()));
+  case Command::Export:
+    return done(exportPatch(portable, outs()));
+  case Command::Import:
+    return done(importPatch(portable, outs()));
+  case Command::Verify: {
+    auto target = createX86_64Target();
+    if (!target)
+      return target.takeError();
+    return verifyFile({call.files[0], call.original, call.patches, call.quiet,
+                       call.json},
+                      **target, outs());
+  }
+  default:
+    llvm_unreachable("handled by main()");
+  }
+}
+
+static int fail(Error e, bool json) {
+  std::string text = toString(std::move(e));
+  if (json)
+    outs() << formatv("{0:2}\n", toJsonError(text));
+  outs().flush();
+  errs() << "error: " << text << "\n";
+  return 1;
+}
+
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   Invocation call;
@@ -50,18 +96,15 @@ int main(int argc, char **argv) {
   case ParseResult::Run:
     break;
   }
-  if (!call.checkLoadable.empty())
-    return checkLoadable(call.checkLoadable);
-
-  Expected<Report> report = relink::relink(call.config);
-  if (!report) {
-    std::string text = toString(report.takeError());
-    if (call.json)
-      outs() << formatv("{0:2}\n", toJsonError(text));
-    outs().flush();
-    errs() << "error: " << text << "\n";
-    return 1;
+  if (call.command == Command::CheckLoadable)
+    return checkLoadable(call.files);
+  if (call.command != Command::Relink) {
+    auto good = runOther(call);
+    return good ? !*good : fail(good.takeError(), call.json);
   }
+  Expected<Report> report = relink::relink(call.config);
+  if (!report)
+    return fail(report.takeError(), call.json);
   if (call.json)
     outs() << formatv("{0:2}\n", toJson(*report));
   else if (!call.quiet)
