@@ -41,8 +41,13 @@ int writeAll(int fd, ArrayRef<uint8_t> bytes, uint64_t offset) {
 
 OutputFile::OutputFile(StringRef path) : path(path) {
   StringRef directory = sys::path::parent_path(path);
-  temporary = (directory.empty() ? "" : directory.str() + "/") + "." +
-              sys::path::filename(path).str() + ".relink-XXXXXX";
+  // Without a name, nothing is left of it however this process ends. Not every
+  // file system can do that.
+  std::string where = directory.empty() ? "." : directory.str();
+  fd = ::open(where.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd >= 0)
+    return;
+  temporary = temporaryName();
   fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) {
     createError = errno;
@@ -51,10 +56,39 @@ OutputFile::OutputFile(StringRef path) : path(path) {
   sys::RemoveFileOnSignal(temporary);
 }
 
+/// Beside the final name, and hidden.
+std::string OutputFile::temporaryName() const {
+  StringRef directory = sys::path::parent_path(path);
+  return (directory.empty() ? "" : directory.str() + "/") + "." +
+         sys::path::filename(path).str() + ".relink-XXXXXX";
+}
+
+/// open(2), "O_TMPFILE": a file without a name gets one through /proc. It can't
+/// replace another, so it is a temporary one at first.
+Error OutputFile::giveName() {
+  std::string self = "/proc/self/fd/" + std::to_string(fd);
+  for (unsigned tries = 0; tries < 100; ++tries) {
+    std::string name = temporaryName();
+    std::string unique = std::to_string(::getpid()) + "-" + std::to_string(tries);
+    name.replace(name.size() - 6, 6, unique);
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(),
+                 AT_SYMLINK_FOLLOW) == 0) {
+      temporary = name;
+      sys::RemoveFileOnSignal(temporary);
+      return Error::success();
+    }
+    if (errno != EEXIST)
+      break;
+  }
+  return systemError(path + ": cannot name the finished file");
+}
+
 OutputFile::~OutputFile() {
   if (fd < 0)
     return;
   ::close(fd);
+  if (temporary.empty())
+    return;
   if (!committed)
     ::unlink(temporary.c_str());
   sys::DontRemoveFileOnSignal(temporary);
@@ -79,7 +113,7 @@ Error OutputFile::truncate(uint64_t size) {
 }
 
 Expected<std::unique_ptr<MemoryBuffer>> OutputFile::readBack() const {
-  auto written = MemoryBuffer::getOpenFile(fd, temporary, -1, false);
+  auto written = MemoryBuffer::getOpenFile(fd, path, -1, false);
   if (!written)
     return makeError(path + ": cannot read back: " +
                      written.getError().message());
@@ -129,6 +163,9 @@ Error OutputFile::publish() {
 }
 
 Error OutputFile::commit() {
+  if (temporary.empty())
+    if (Error e = giveName())
+      return e;
   if (::rename(temporary.c_str(), path.c_str()) != 0)
     return systemError(path + ": cannot rename the finished file");
   committed = true;

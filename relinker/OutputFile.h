@@ -23,8 +23,8 @@ llvm::Error checkOutputPath(const std::string &path,
 /// Writes all of \p bytes at \p offset; returns 0 or an errno.
 int writeAll(int fd, llvm::ArrayRef<uint8_t> bytes, uint64_t offset);
 
-/// An output under its temporary name, beside its final one. Unless it is
-/// committed, the file is removed again.
+/// An output that has no name, or a temporary one beside its final one, until it
+/// is committed. If it never is, nothing is left of it.
 class OutputFile {
 public:
   explicit OutputFile(llvm::StringRef path);
@@ -46,7 +46,11 @@ public:
   llvm::Error publish();
 
 private:
-  std::string path, temporary;
+  std::string temporaryName() const;
+  llvm::Error giveName();
+
+  std::string path;
+  std::string temporary; ///< empty while the file has no name
   int fd = -1, createError = 0;
   bool committed = false;
 };
