@@ -1,127 +1,23 @@
-//===- Compose.cpp - The inputs of the link -------------------------------===//
+//===- Compose.cpp - The inputs of the link --------------------------------===//
 //
 // Part of relink, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "Compose.h"
+#include "Composer.h"
 #include "Error.h"
 #include "OriginalEntry.h"
-#include "Preserve.h"
 #include "StubLibrary.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace llvm;
 using namespace llvm::ELF;
-using support::endian::read32le;
 using support::endian::write32le;
 
 namespace relink {
-namespace {
-
-using Action = Decision::Action;
-constexpr uint64_t retain = SHF_GNU_RETAIN;
-
-/// How a field uses its symbol, as far as it matters for imports.
-enum class Use { Branch, IndirectBranch, GotLoad, Other };
-
-Use useOf(const ObjectSection &s, const ObjectRelocation &r) {
-  auto byte = [&](uint64_t back) -> unsigned {
-    return r.offset >= back && r.offset - back < s.data.size()
-               ? s.data[r.offset - back]
-               : 0;
-  };
-  if (!s.isCode())
-    return Use::Other;
-  switch (r.type) {
-  case R_X86_64_PLT32:
-    return Use::Branch;
-  case R_X86_64_PC32:
-    return byte(1) == 0xe8 || byte(1) == 0xe9 ||
-                   (byte(2) == 0x0f && (byte(1) & 0xf0) == 0x80)
-               ? Use::Branch
-               : Use::Other;
-  case R_X86_64_GOTPCREL:
-  case R_X86_64_GOTPCRELX:
-  case R_X86_64_REX_GOTPCRELX:
-    return byte(2) == 0xff && (byte(1) == 0x15 || byte(1) == 0x25)
-               ? Use::IndirectBranch
-               : Use::GotLoad;
-  default:
-    return Use::Other;
-  }
-}
-
-class Composer {
-public:
-  Composer(const Config &config, const Image &image, const ImportTable &imports,
-           const UnwindTable &unwind, const Target &target, Plan &plan)
-      : config(config), image(image), imports(imports), unwind(unwind),
-        target(target), plan(plan), clobbers(image, unwind, target) {}
-  Expected<LinkInputs> run();
-
-private:
-  void layOutTls();
-  Error chooseRegisters(Replacement &r);
-  bool canPatchInPlace(const Replacement &r) const;
-  std::optional<FdeView> frameOf(const Replacement &r) const;
-  Error composePatch(const Object &from);
-  bool carriesDebugInfo(const Object &object) const;
-  ObjectSection *keepWhole(const ObjectSection &piece, Object &to);
-  bool describesDropped(const ObjectSection &from, const ObjectSection &text,
-                        uint64_t offset) const;
-  void copyDebugSections(const Object &from, Object &to);
-  void copySections(const Object &from, Object &to);
-  ObjectSymbol &addAlias(Object &to, const ObjectSymbol &s, StringRef name);
-  Error addOriginals(const Object &from, Object &to);
-  void copyFrames(const Object &from, Object &to);
-  void copyArrays(const Object &from, Object &to);
-  void copyRelocation(const ObjectSection &from, ObjectSection &to,
-                      ObjectRelocation r, Object &object) {
-    copyRelocation(from, to, r, r, object);
-  }
-  void copyRelocation(const ObjectSection &from, ObjectSection &to,
-                      const ObjectRelocation &old, ObjectRelocation r,
-                      Object &object);
-  ObjectSymbol *symbolIn(Object &to, ObjectSymbol *old);
-  ObjectSymbol *outside(Object &to, StringRef linkName);
-  LinkTarget &appPlace(const std::string &name, uint64_t address, uint8_t type);
-  bool useExistingSlot(Object &to, const LinkTarget &t, Use use,
-                       ObjectRelocation &r);
-  void composeStandIn();
-  ObjectSection &pinnedSection(Object &standIn, const Phdr &load);
-  void addOldArray(Object &standIn, StringRef name, uint32_t type,
-                   uint64_t address, uint64_t size);
-  void addSpareSlot(Object &standIn);
-  void addProperty(Object &object) const;
-  uint64_t dynamicRoom() const;
-  const LinkTarget *targetOf(const ObjectSymbol *s) const {
-    auto it = plan.references.find(s);
-    return it == plan.references.end() ? nullptr : it->second;
-  }
-
-  const Config &config;
-  const Image &image;
-  const ImportTable &imports;
-  const UnwindTable &unwind;
-  const Target &target;
-  Plan &plan;
-  ClobberAnalysis clobbers;
-  LinkInputs inputs;
-  DenseMap<const LinkTarget *, bool> used;
-  std::map<std::string, LinkTarget *> places;
-  DenseMap<const ObjectSymbol *, const Replacement *> replacementOf;
-  // Per patch object:
-  DenseMap<const ObjectSection *, ObjectSection *> sectionMap;
-  DenseMap<const ObjectSymbol *, ObjectSymbol *> symbolMap;
-  StringMap<ObjectSymbol *> outsiders;
-  DenseMap<const ObjectSection *, uint64_t> placeIn; ///< offset in its section
-  DenseMap<const ObjectSection *, ObjectSection *> wholes; ///< see keepWhole()
-};
 
 //===----------------------------------------------------------------------===//
 // TLS
@@ -222,133 +118,8 @@ std::optional<FdeView> Composer::frameOf(const Replacement &r) const {
 // Patch objects
 //===----------------------------------------------------------------------===//
 
-ObjectSymbol *Composer::outside(Object &to, StringRef linkName) {
-  ObjectSymbol *&s = outsiders[linkName];
-  if (!s)
-    s = &to.addSymbol(linkName);
-  return s;
-}
-
-LinkTarget &Composer::appPlace(const std::string &name, uint64_t address,
-                               uint8_t type) {
-  LinkTarget *&t = places[name];
-  if (!t) {
-    t = &plan.targets.emplace_back();
-    t->name = t->linkName = name;
-    t->address = address;
-    t->type = type;
-  }
-  used[t] = true;
-  return *t;
-}
-
-/// The app's own PLT entry or GOT slot serves the reference: no dynamic
-/// relocation is needed.
-bool Composer::useExistingSlot(Object &to, const LinkTarget &t, Use use,
-                               ObjectRelocation &r) {
-  const DynamicReference *have = imports.find(t.name);
-  if (!have || t.kind == LinkTarget::Kind::Address ||
-      t.kind == LinkTarget::Kind::Original || t.needsOwnSlot ||
-      use == Use::Other)
-    return false;
-  if (use == Use::Branch) {
-    if (!have->pltEntry)
-      return false;
-    LinkTarget &place =
-        appPlace(t.linkName + ".relink.plt", have->pltEntry, STT_FUNC);
-    r.symbol = outside(to, place.linkName);
-    return true;
-  }
-  // A lazy slot holds the way to the resolver until the first call: good to
-  // call through, not to take an address from.
-  uint64_t slot = have->gotSlot;
-  if (!slot && (use == Use::IndirectBranch || image.dynamic.bindNow))
-    slot = have->jumpSlot;
-  if (!slot)
-    return false;
-  LinkTarget &place = appPlace(t.linkName + ".relink.got", slot, STT_OBJECT);
-  r.symbol = outside(to, place.linkName);
-  r.type = R_X86_64_PC32;
-  return true;
-}
-
-ObjectSymbol *Composer::symbolIn(Object &to, ObjectSymbol *old) {
-  ObjectSymbol *s = plan.definitionOf(old);
-  if (!s)
-    return nullptr;
-  ObjectSymbol *&made = symbolMap[s];
-  if (made)
-    return made;
-  if (s->isSection())
-    return made = sectionMap.count(s->section)
-                      ? &to.sectionSymbol(*sectionMap[s->section])
-                      : nullptr;
-  bool here = s->kind == ObjectSymbol::Kind::Defined &&
-              sectionMap.count(s->section);
-  if (s->kind == ObjectSymbol::Kind::Undefined ||
-      (s->kind == ObjectSymbol::Kind::Defined && !here)) {
-    made = &to.addSymbol(linkableName(s->name));
-    // What the linker takes out of a TLS sequence need not exist.
-    bool weak = s->isWeak() || s->name == "__tls_get_addr";
-    made->binding = weak ? STB_WEAK : STB_GLOBAL;
-    return made;
-  }
-  made = &to.addSymbol(linkableName(s->name));
-  made->kind = s->kind;
-  made->type = s->type;
-  made->binding = s->binding;
-  made->value = s->value;
-  made->size = s->size;
-  if (here) {
-    made->section = sectionMap[s->section];
-    made->value += placeIn.lookup(s->section);
-  }
-  // What is not asked to be exported stays inside the patched program.
-  made->visibility = is_contained(plan.exports, s) ? s->visibility
-                     : made->isLocal()             ? uint8_t(STV_DEFAULT)
-                                                   : uint8_t(STV_HIDDEN);
-  return made;
-}
-
-/// \p r is \p old at its place in \p to.
-void Composer::copyRelocation(const ObjectSection &from, ObjectSection &to,
-                              const ObjectRelocation &old, ObjectRelocation r,
-                              Object &object) {
-  ObjectSymbol *s = plan.definitionOf(r.symbol);
-  if (!s) {
-    to.relocations.push_back(r);
-    return;
-  }
-  const LinkTarget *t = targetOf(s);
-  if (!t) {
-    if (s->isSection())
-      r.addend += placeIn.lookup(s->section);
-    r.symbol = symbolIn(object, s);
-    if (!r.symbol) {
-      // A jump table entry of a function that is not needed.
-      r.type = R_X86_64_NONE;
-      r.addend = 0;
-    }
-    to.relocations.push_back(r);
-    return;
-  }
-  Use use = useOf(from, old);
-  auto replaced = replacementOf.find(s);
-  bool direct = t->kind == LinkTarget::Kind::Address &&
-                replaced != replacementOf.end() && use == Use::Branch;
-  if (direct)
-    r.symbol = outside(object, replaced->second->linkName);
-  else if (!useExistingSlot(object, *t, use, r)) {
-    used[t] = true;
-    r.symbol = outside(object, t->linkName);
-    if (t->weak)
-      r.symbol->binding = STB_WEAK;
-  }
-  to.relocations.push_back(r);
-}
-
 /// Sections sort by what they are: the script places them by name.
-static std::string linkSectionName(const ObjectSection &s) {
+std::string linkSectionName(const ObjectSection &s) {
   StringRef name = s.name;
   if (s.isTls())
     return (s.isNoBits() ? ".tbss." : ".tdata.") + s.name;
@@ -362,96 +133,6 @@ static std::string linkSectionName(const ObjectSection &s) {
     return (s.isNoBits() ? ".bss." : ".data.") + s.name;
   }
   return ".rodata." + s.name;
-}
-
-bool Composer::carriesDebugInfo(const Object &object) const {
-  return inputs.debug.carry &&
-         any_of(object.sections, [](const ObjectSection &s) {
-           return s.name == ".debug_info" && s.size;
-         });
-}
-
-/// Line tables and location lists count from the start of a text section. With
-/// them, the section keeps its shape: the functions that are needed stay where
-/// they were in it, the rest is filled with traps.
-ObjectSection *Composer::keepWhole(const ObjectSection &piece, Object &to) {
-  ObjectSection *original = piece.original;
-  bool inPlace = any_of(plan.replacements, [&](const Replacement &r) {
-    return r.inPlace && r.body->section == &piece;
-  });
-  if (!original || !piece.isCode() || inPlace)
-    return nullptr;
-  // A piece that grew by a jump island may not fit where it was.
-  for (const ObjectSection *other : plan.live)
-    if (other->original == original &&
-        other->originalOffset > piece.originalOffset &&
-        other->originalOffset < piece.originalOffset + piece.size)
-      return nullptr;
-  ObjectSection *&whole = wholes[original];
-  if (!whole) {
-    whole = &to.addSection(linkSectionName(*original), SHT_PROGBITS,
-                           original->flags & ~uint64_t(SHF_GNU_RETAIN));
-    whole->align = original->align;
-    whole->data.assign(original->size, target.trapByte());
-  }
-  whole->data.resize(std::max<uint64_t>(whole->data.size(),
-                                        piece.originalOffset + piece.size),
-                     target.trapByte());
-  whole->size = whole->data.size();
-  std::copy(piece.data.begin(), piece.data.end(),
-            whole->data.begin() + piece.originalOffset);
-  return whole;
-}
-
-/// Whether an entry of .debug_info or .debug_addr is that of a function which
-/// is traps now: a debugger would offer a second place to stop. The start of
-/// the section is the unit's as well, and is let alone.
-bool Composer::describesDropped(const ObjectSection &from,
-                                const ObjectSection &text,
-                                uint64_t offset) const {
-  if ((from.name != ".debug_info" && from.name != ".debug_addr") || offset == 0)
-    return false;
-  return none_of(plan.live, [&](const ObjectSection *s) {
-    return s->original == &text && offset >= s->originalOffset &&
-           offset < s->originalOffset + s->size;
-  });
-}
-
-void Composer::copyDebugSections(const Object &from, Object &to) {
-  if (!carriesDebugInfo(from))
-    return;
-  for (const ObjectSection &s : from.sections) {
-    if (!s.isDebug() || s.dropped)
-      continue;
-    ObjectSection &out = to.addSection(s.name, s.type, s.flags);
-    out.align = s.align;
-    out.entrySize = s.entrySize;
-    out.size = s.size;
-    out.data = s.data;
-    sectionMap[&s] = &out;
-  }
-  for (const ObjectSection &s : from.sections) {
-    if (!s.isDebug() || s.dropped)
-      continue;
-    for (ObjectRelocation r : s.relocations) {
-      ObjectSymbol *symbol = plan.definitionOf(r.symbol);
-      const ObjectSection *home = symbol ? symbol->section : nullptr;
-      ObjectSection *whole = home ? wholes.lookup(home) : nullptr;
-      if (whole && symbol->isSection()) {
-        if (r.type == R_X86_64_64 && describesDropped(s, *home, r.addend)) {
-          // DWARF's "no address", as of issue 200609.1 (lld writes it as well).
-          std::vector<uint8_t> &data = sectionMap[&s]->data;
-          if (r.offset + 8 <= data.size())
-            std::fill_n(data.begin() + r.offset, 8, 0xff);
-          continue;
-        }
-        r.symbol = &to.sectionSymbol(*whole);
-        sectionMap[&s]->relocations.push_back(r);
-      } else if (symbol && (targetOf(symbol) || sectionMap.count(home))) {
-        copyRelocation(s, *sectionMap[&s], r, to);
-      } // else: what it describes is not here; 0 says so
-    }
-  }
 }
 
 /// \p s, of a section that is in \p to, under another name.
@@ -642,7 +323,7 @@ Error Composer::composePatch(const Object &from) {
   for (const ObjectSymbol &s : from.symbols) {
     const Decision &d = plan.decisions[&s];
     bool kept = s.section && sectionMap.count(s.section) && !s.isSection() &&
-                !s.name.empty() && d.action == Action::Own &&
+                !s.name.empty() && d.action == Decision::Action::Own &&
                 !StringRef(s.name).starts_with(".L");
     bool winner = s.isLocal() || plan.definitions.lookup(s.name) == &s;
     if (kept && winner)
@@ -654,186 +335,6 @@ Error Composer::composePatch(const Object &from) {
   if (!sectionMap.empty() || inputs.hasConstructors)
     inputs.objects.push_back({from.name, writeObject(to)});
   return Error::success();
-}
-
-//===----------------------------------------------------------------------===//
-// The stand-in
-//===----------------------------------------------------------------------===//
-
-/// One object without IBT or SHSTK would clear them for all (psABI).
-void Composer::addProperty(Object &object) const {
-  if (!image.ibt && !image.shstk)
-    return;
-  ObjectSection &s =
-      object.addSection(".note.gnu.property", SHT_NOTE, SHF_ALLOC);
-  s.align = 8;
-  s.data.assign(32, 0);
-  write32le(&s.data[0], 4);
-  write32le(&s.data[4], 16);
-  write32le(&s.data[8], NT_GNU_PROPERTY_TYPE_0);
-  memcpy(&s.data[12], "GNU", 4);
-  write32le(&s.data[16], GNU_PROPERTY_X86_FEATURE_1_AND);
-  write32le(&s.data[20], 4);
-  write32le(&s.data[24],
-            (image.ibt ? unsigned(GNU_PROPERTY_X86_FEATURE_1_IBT) : 0) |
-                (image.shstk ? unsigned(GNU_PROPERTY_X86_FEATURE_1_SHSTK) : 0));
-  s.size = s.data.size();
-}
-
-ObjectSection &Composer::pinnedSection(Object &standIn, const Phdr &load) {
-  std::string name = (".relink.app." + hex(load.p_vaddr));
-  for (ObjectSection &s : standIn.sections)
-    if (s.name == name)
-      return s;
-  uint64_t flags = SHF_ALLOC;
-  if (load.p_flags & PF_X)
-    flags |= SHF_EXECINSTR;
-  if (load.p_flags & PF_W)
-    flags |= SHF_WRITE;
-  ObjectSection &s = standIn.addSection(name, SHT_NOBITS, flags);
-  s.size = load.p_memsz;
-  inputs.pinned.push_back({name, load.p_vaddr});
-  return s;
-}
-
-/// The app's own entries come first in the merged array; lld makes their
-/// relocations with the others.
-void Composer::addOldArray(Object &standIn, StringRef name, uint32_t type,
-                           uint64_t address, uint64_t size) {
-  ObjectSection &s =
-      standIn.addSection((name + ".relink.old").str(), type,
-                         SHF_ALLOC | SHF_WRITE | retain);
-  s.align = 8;
-  s.size = alignTo(size, 8);
-  s.data.resize(s.size);
-  for (auto [at, value] : readPointers(image, address, address + size)) {
-    const Phdr *load = image.loadAt(value);
-    if (!load)
-      continue;
-    ObjectSection &pinned = pinnedSection(standIn, *load);
-    s.relocations.push_back({at - address, R_X86_64_64,
-                             &standIn.sectionSymbol(pinned),
-                             int64_t(value - load->p_vaddr)});
-  }
-}
-
-void Composer::composeStandIn() {
-  Object standIn;
-  ObjectSection *tls = nullptr;
-  const TlsLayout &t = inputs.tls;
-  if (t.present && t.appSize) {
-    tls = &standIn.addSection(".relink.apptls",
-                              t.grows ? SHT_PROGBITS : SHT_NOBITS,
-                              SHF_ALLOC | SHF_WRITE | SHF_TLS | retain);
-    tls->align = t.appAlign;
-    tls->size = t.appSize;
-    if (t.grows) {
-      // The new template begins as the old one does.
-      const Phdr *p = image.segmentOfType(PT_TLS);
-      ArrayRef<uint8_t> initial = image.bytesAt(p->p_vaddr, p->p_filesz);
-      tls->data.assign(initial.begin(), initial.end());
-      tls->data.resize(t.appSize);
-    }
-  }
-  // Indices: pinnedSection() may add sections while symbols are added.
-  for (LinkTarget &target : plan.targets) {
-    if (!used.lookup(&target) || target.kind == LinkTarget::Kind::Import ||
-        target.kind == LinkTarget::Kind::Original)
-      continue;
-    ObjectSymbol &s = standIn.addSymbol(target.linkName);
-    s.kind = ObjectSymbol::Kind::Defined;
-    s.type = target.type;
-    s.size = target.size;
-    s.visibility = target.kind == LinkTarget::Kind::Export ? STV_DEFAULT
-                                                           : STV_HIDDEN;
-    if (target.type == STT_TLS) {
-      s.section = tls;
-      s.value = target.address;
-      continue;
-    }
-    const Phdr *load = image.loadAt(target.address);
-    if (!load) // one past the end of a segment (`_end`)
-      load = image.loadAt(target.address - 1);
-    if (!load) {
-      s.kind = ObjectSymbol::Kind::Absolute;
-      s.value = target.address;
-      continue;
-    }
-    s.section = &pinnedSection(standIn, *load);
-    s.value = target.address - load->p_vaddr;
-  }
-  const DynamicTables &d = image.dynamic;
-  if (inputs.hasConstructors)
-    addOldArray(standIn, ".init_array", SHT_INIT_ARRAY, d.initArray,
-                d.initArraySize);
-  if (inputs.hasDestructors)
-    addOldArray(standIn, ".fini_array", SHT_FINI_ARRAY, d.finiArray,
-                d.finiArraySize);
-  inputs.dynamicRoom = dynamicRoom();
-  if (inputs.dynamicRoom) {
-    ObjectSection &room = standIn.addSection(".relink.dynamic", SHT_PROGBITS,
-                                             SHF_ALLOC | SHF_WRITE | retain);
-    room.align = 8;
-    room.size = inputs.dynamicRoom;
-    room.data.resize(room.size);
-  }
-  if (any_of(plan.interpositions, [](auto &i) { return i.appOnly; }))
-    addSpareSlot(standIn);
-  addProperty(standIn);
-  if (!standIn.sections.empty())
-    inputs.objects.insert(inputs.objects.begin(),
-                          {"stand-in for " + image.path, writeObject(standIn)});
-}
-
-/// The app's own slot of an interposed import holds the new function; what the
-/// loader resolves the import to goes here (see interposeSlots()).
-void Composer::addSpareSlot(Object &standIn) {
-  ObjectSection &s = standIn.addSection(".bss.relink.slot", SHT_NOBITS,
-                                        SHF_ALLOC | SHF_WRITE | retain);
-  s.align = s.size = 8;
-  ObjectSymbol &symbol = standIn.addSymbol(spareSlotName);
-  symbol.kind = ObjectSymbol::Kind::Defined;
-  symbol.visibility = STV_HIDDEN;
-  symbol.section = &s;
-}
-
-/// How many bytes a .dynamic with the patch's entries needs, when the app's has
-/// no room for them. An upper bound: what the link will need is not known yet.
-uint64_t Composer::dynamicRoom() const {
-  const DynamicTables &d = image.dynamic;
-  if (!d.address)
-    return 0;
-  unsigned more = plan.newDependencies.size();
-  bool dynamicRelocations = false, versions = false;
-  for (const LinkTarget &t : plan.targets) {
-    if (!used.lookup(&t) || t.kind == LinkTarget::Kind::Address ||
-        t.kind == LinkTarget::Kind::Original)
-      continue;
-    dynamicRelocations = true;
-    versions |= !t.dynamic && !t.library.version.empty();
-  }
-  if (image.isPositionIndependent())
-    for (const ObjectSection *s : plan.live)
-      dynamicRelocations |= any_of(s->relocations, [](auto &r) {
-        return r.type == R_X86_64_64 || r.type == R_X86_64_TLSGD ||
-               r.type == R_X86_64_TLSLD || r.type == R_X86_64_GOTTPOFF ||
-               r.type == R_X86_64_GOTPCREL;
-      });
-  dynamicRelocations |= inputs.hasConstructors || inputs.hasDestructors ||
-                        !plan.interpositions.empty();
-  if (dynamicRelocations && !d.has(DT_RELA))
-    more += 3;
-  if (versions && !d.has(DT_VERSYM))
-    more += 1;
-  if (versions && !d.has(DT_VERNEED))
-    more += 2;
-  if (inputs.hasConstructors && !d.has(DT_INIT_ARRAY))
-    more += 2;
-  if (inputs.hasDestructors && !d.has(DT_FINI_ARRAY))
-    more += 2;
-  if (more <= d.spareEntries)
-    return 0;
-  return (d.entries.size() + more + 1) * sizeof(Dyn);
 }
 
 //===----------------------------------------------------------------------===//
@@ -860,8 +361,6 @@ Expected<LinkInputs> Composer::run() {
     inputs.libraries.push_back({"imports", makeStubLibrary(imported)});
   return std::move(inputs);
 }
-
-} // namespace
 
 Expected<LinkInputs> composeInputs(const Config &config, const Image &image,
                                    const ImportTable &imports,
