@@ -90,8 +90,10 @@ constexpr RuleText rules[] = {
     {14, "Refused: another function shares the address."},
     {15, "Refused: no redirect fits the entry, or a jump of the function leads "
          "into the bytes that it would overwrite. Tried in this order: hot-patch "
-         "nops; in place if the new body fits; a near jump; a short jump to "
-         "padding that holds a near jump. A neighbour's bytes are never used."},
+         "nops; in place if the new body fits; a near jump (5 bytes); a short jump "
+         "(2 bytes) to alignment padding that holds a near jump. Padding lies "
+         "between the end of one function and the start of the next, both "
+         "known, and holds nothing else. A neighbour's bytes are never used."},
     {16, "Refused: the patch was made for another program, another machine, or "
          "would change what other code relies on."},
     {17, "Refused: the app is not what it seems: truncated, packed, overlapping "

@@ -39,10 +39,9 @@ public:
   Error init();
   bool decode(ArrayRef<uint8_t> bytes, uint64_t address,
               Instruction &out) const override;
-  Expected<Redirect> planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
-                                  ArrayRef<uint8_t> before, uint64_t padding,
+  Expected<Redirect> planRedirect(const RedirectSite &site,
                                   uint64_t destination) const override {
-    return planRedirectX86_64(*this, entry, body, before, padding, destination);
+    return planRedirectX86_64(*this, site, destination);
   }
   bool readLinkedField(ArrayRef<uint8_t> object, uint64_t place,
                        ArrayRef<ObjectRelocation> relocations,
@@ -51,8 +50,14 @@ public:
     return readLinkedFieldX86_64(object, place, relocations, linked, address,
                                  out);
   }
-  uint64_t paddingLength(ArrayRef<uint8_t> bytes) const override {
-    return paddingLengthX86_64(*this, bytes);
+  uint64_t paddingLength(ArrayRef<uint8_t> gap,
+                         ArrayRef<uint8_t> following) const override {
+    return paddingLengthX86_64(*this, gap, following);
+  }
+  // endbr64, the two bytes of a short jump, 128 bytes, a near jump.
+  uint64_t caveReach() const override { return 4 + 2 + 128 + 5; }
+  bool isLandingPad(ArrayRef<uint8_t> code) const override {
+    return isLandingPadX86_64(code);
   }
   std::optional<std::pair<uint64_t, unsigned>>
   decodePltEntry(ArrayRef<uint8_t> bytes, uint64_t address) const override;
@@ -324,6 +329,9 @@ bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
   out.isNop = instructions->getName(inst.getOpcode()).starts_with("NOOP") ||
               // xchg %ax,%ax is how 66 90 decodes.
               (size == 2 && bytes[0] == 0x66 && bytes[1] == 0x90);
+  // LLVM's tables don't say it of int3 and hlt.
+  out.endsFlow = desc.isBarrier() || desc.isReturn() || desc.isTrap() ||
+                 (size == 1 && (bytes[0] == 0xcc || bytes[0] == 0xf4));
   ArrayRef<uint8_t> encoding = bytes.take_front(size);
   out.clobbered = writtenBy(inst, desc);
   uint64_t target;

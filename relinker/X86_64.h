@@ -18,13 +18,13 @@ bool readLinkedFieldX86_64(llvm::ArrayRef<uint8_t> object, uint64_t place,
                            llvm::ArrayRef<uint8_t> linked, uint64_t address,
                            LinkedField &out);
 
-/// See Target::planRedirect() and Target::paddingLength().
-llvm::Expected<Redirect>
-planRedirectX86_64(const Target &target, uint64_t entry,
-                   llvm::ArrayRef<uint8_t> body, llvm::ArrayRef<uint8_t> before,
-                   uint64_t padding, uint64_t destination);
-uint64_t paddingLengthX86_64(const Target &target,
-                             llvm::ArrayRef<uint8_t> bytes);
+// See the members of Target of these names.
+llvm::Expected<Redirect> planRedirectX86_64(const Target &target,
+                                            const RedirectSite &site,
+                                            uint64_t destination);
+uint64_t paddingLengthX86_64(const Target &target, llvm::ArrayRef<uint8_t> gap,
+                             llvm::ArrayRef<uint8_t> following);
+bool isLandingPadX86_64(llvm::ArrayRef<uint8_t> code);
 
 } // namespace relink
 

@@ -12,6 +12,7 @@
 #include "llvm/Support/MathExtras.h"
 
 using namespace llvm;
+using support::endian::read32le;
 using support::endian::write32le;
 
 namespace relink {
@@ -24,6 +25,8 @@ StringRef toString(RedirectMethod method) {
     return "hot-patch nops";
   case RedirectMethod::NearJump:
     return "near jump";
+  case RedirectMethod::ShortJump:
+    return "short jump";
   }
   llvm_unreachable("all methods are named");
 }
@@ -31,19 +34,47 @@ StringRef toString(RedirectMethod method) {
 namespace {
 
 constexpr uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
-
-bool startsWithEndbr(ArrayRef<uint8_t> bytes) {
-  return bytes.take_front(sizeof(endbr64)).equals(endbr64);
-}
+constexpr uint64_t nearSize = 5, shortSize = 2; ///< bytes of a jump
 
 bool allNops(ArrayRef<uint8_t> bytes) {
   return all_of(bytes, [](uint8_t b) { return b == 0x90; });
+}
+
+/// A two-byte nop, as -fpatchable-function-entry puts it at the entry (66 90,
+/// or 90 90 from gcc 12).
+bool startsWithShortNop(ArrayRef<uint8_t> code) {
+  return code.size() >= 2 && (code[0] == 0x66 || code[0] == 0x90) &&
+         code[1] == 0x90;
+}
+
+/// Whether any bytes of \p body, wherever instructions begin, encode a direct
+/// jump into (from, to); offsets in the body. All of them end in an 8-bit or
+/// 32-bit field.
+bool mayJumpInto(ArrayRef<uint8_t> body, int64_t from, int64_t to) {
+  auto inside = [&](int64_t target) { return target > from && target < to; };
+  for (int64_t i = 0, size = body.size(); i + 2 <= size; ++i) {
+    uint8_t b = body[i], next = body[i + 1];
+    bool isShort = b == 0xeb || b >> 4 == 7 || (b & 0xfc) == 0xe0;
+    if (isShort && inside(i + 2 + int8_t(next)))
+      return true;
+    // jmp; jcc; xbegin.
+    unsigned opcode = b == 0xe9                                   ? 1
+                      : (b == 0x0f && next >> 4 == 8) ||
+                              (b == 0xc7 && next == 0xf8) ? 2
+                                                          : 0;
+    if (opcode && i + opcode + 4 <= size &&
+        inside(i + opcode + 4 + int32_t(read32le(&body[i + opcode]))))
+      return true;
+  }
+  return false;
 }
 
 /// Refuses when a direct jump of \p body lands inside [from, to), which the
 /// redirect overwrites. A jump to `from` itself is fine: it finds the redirect.
 Error checkNoJumpInto(const Target &target, uint64_t entry,
                       ArrayRef<uint8_t> body, uint64_t from, uint64_t to) {
+  if (!mayJumpInto(body, from - entry, to - entry))
+    return Error::success();
   for (uint64_t at = 0; at < body.size();) {
     Instruction i;
     if (!target.decode(body.drop_front(at), entry + at, i))
@@ -60,84 +91,160 @@ Error checkNoJumpInto(const Target &target, uint64_t entry,
   return Error::success();
 }
 
-} // namespace
+/// Plans the redirect of one function, in the order in which methods are
+/// preferred.
+class Planner {
+public:
+  Planner(const Target &target, const RedirectSite &site, uint64_t destination)
+      : target(target), site(site), destination(destination),
+        // endbr64 stays: with IBT, indirect calls must land on it.
+        skip(isLandingPadX86_64(site.body) ? sizeof(endbr64) : 0),
+        at(site.entry + skip), rest(site.body.drop_front(skip)) {}
+  Expected<Redirect> plan() const;
 
-Expected<Redirect> planRedirectX86_64(const Target &target, uint64_t entry,
-                                      ArrayRef<uint8_t> body,
-                                      ArrayRef<uint8_t> before,
-                                      uint64_t padding, uint64_t destination) {
-  // endbr64 stays: with IBT, indirect calls must land on it.
-  uint64_t skip = startsWithEndbr(body) ? sizeof(endbr64) : 0;
-  ArrayRef<uint8_t> rest = body.drop_front(skip);
-  uint64_t at = entry + skip;
-  auto nearJump = [&](uint64_t place) {
-    SmallVector<uint8_t, 8> bytes(5, 0xe9);
-    write32le(&bytes[1], uint32_t(destination - (place + 5)));
+private:
+  std::optional<Redirect> planHotPatch() const;
+  Error checkNearJump() const;
+  std::optional<uint64_t> placeInCave() const;
+  Expected<Redirect> planShortJump(Error whyNotNear) const;
+
+  bool inReach(uint64_t place) const {
+    return isInt<32>(int64_t(destination - (place + nearSize)));
+  }
+  SmallVector<uint8_t, 8> nearJump(uint64_t place) const {
+    SmallVector<uint8_t, 8> bytes(nearSize, 0xe9);
+    write32le(&bytes[1], uint32_t(destination - (place + nearSize)));
     return bytes;
-  };
-  auto inReach = [&](uint64_t place) {
-    return isInt<32>(int64_t(destination - (place + 5)));
-  };
+  }
+  SmallVector<uint8_t, 8> shortJump(uint64_t to) const {
+    return {0xeb, uint8_t(int8_t(int64_t(to - (at + shortSize))))};
+  }
 
-  // -fpatchable-function-entry=N,M: M nops in front of the entry and, behind
-  // any endbr64, at least two nop bytes (66 90, or 90 90 from gcc 12).
-  bool shortSlot = rest.size() >= 2 && (rest[0] == 0x66 || rest[0] == 0x90) &&
-                   rest[1] == 0x90;
+  const Target &target;
+  const RedirectSite &site;
+  uint64_t destination, skip, at;
+  ArrayRef<uint8_t> rest; ///< the body from `at` on
+};
+
+/// -fpatchable-function-entry=N,M: M nops in front of the entry and, behind
+/// any endbr64, at least two nop bytes.
+std::optional<Redirect> Planner::planHotPatch() const {
+  ArrayRef<uint8_t> before = site.before;
   size_t prefix = before.size();
   while (prefix && before[prefix - 1] == 0x90)
     --prefix;
   prefix = before.size() - prefix;
-  if (shortSlot && prefix >= 5 && inReach(entry - 6)) {
-    Redirect r;
-    r.method = RedirectMethod::HotPatch;
-    uint64_t pad = entry - std::min<size_t>(prefix, 6);
-    r.writes.push_back({pad, nearJump(pad)});
-    r.writes.push_back(
-        {at, {0xeb, uint8_t(int8_t(int64_t(pad) - int64_t(at + 2)))}});
-    return r;
-  }
+  if (!startsWithShortNop(rest) || prefix < nearSize || !inReach(site.entry - 6))
+    return std::nullopt;
+  Redirect r;
+  r.method = RedirectMethod::HotPatch;
+  uint64_t pad = site.entry - std::min<size_t>(prefix, 6);
+  r.writes.push_back({pad, nearJump(pad)});
+  r.writes.push_back({at, shortJump(pad)});
+  return r;
+}
+
+Error Planner::checkNearJump() const {
   if (!inReach(at))
     return makeError("the new body at " + hex(destination) +
                      " is out of a near jump's reach (2 GiB) from " + hex(at));
-  if (rest.size() + padding < 5)
-    return makeError("it has " + Twine(body.size()) + " bytes" +
-                     (padding ? " and " + std::to_string(padding) +
-                                    " of padding behind them"
-                              : "") +
+  if (rest.size() + site.padding < nearSize)
+    return makeError("it has " + Twine(site.body.size()) + " bytes" +
+                     (site.padding ? " and " + std::to_string(site.padding) +
+                                         " of padding behind them"
+                                   : "") +
                      ", and a jump" + (skip ? " behind its endbr64" : "") +
-                     " needs " + Twine(skip + 5));
+                     " needs " + Twine(skip + nearSize));
+  return checkNoJumpInto(target, site.entry, site.body, at, at + nearSize);
+}
+
+/// Where a near jump fits that a short jump at the entry reaches.
+std::optional<uint64_t> Planner::placeInCave() const {
+  uint64_t from = at + shortSize, own = at + shortSize;
+  uint64_t low = from - std::min<uint64_t>(from, 128), high = from + 127;
+  for (const Cave &c : site.caves) {
+    uint64_t place = std::max(c.address, low);
+    // The short jump itself may need the first of the padding behind.
+    if (place < own && place + nearSize > at)
+      place = own;
+    if (place <= high && place + nearSize <= c.address + c.size &&
+        inReach(place))
+      return place;
+  }
+  return std::nullopt;
+}
+
+Expected<Redirect> Planner::planShortJump(Error whyNotNear) const {
+  std::string why = toString(std::move(whyNotNear));
+  if (rest.size() + site.padding < shortSize)
+    return makeError(why + "; a short jump needs " + Twine(skip + shortSize));
+  auto place = placeInCave();
+  if (!place)
+    return makeError(why + "; a short jump finds no padding of " +
+                     Twine(nearSize) + " bytes within its reach");
+  if (Error e = checkNoJumpInto(target, site.entry, site.body, at,
+                                at + shortSize))
+    return e;
   Redirect r;
-  r.method = rest.size() >= 5 && allNops(rest.take_front(5))
+  r.method = RedirectMethod::ShortJump;
+  r.writes.push_back({at, shortJump(*place)});
+  r.writes.push_back({*place, nearJump(*place)});
+  llvm::sort(r.writes);
+  return r;
+}
+
+Expected<Redirect> Planner::plan() const {
+  if (auto redirect = planHotPatch())
+    return std::move(*redirect);
+  if (Error e = checkNearJump())
+    return planShortJump(std::move(e));
+  Redirect r;
+  r.method = rest.size() >= nearSize && allNops(rest.take_front(nearSize))
                  ? RedirectMethod::HotPatch
                  : RedirectMethod::NearJump;
-  if (Error e = checkNoJumpInto(target, entry, body, at, at + 5))
-    return e;
   r.writes.push_back({at, nearJump(at)});
   return r;
 }
 
-/// Assemblers pad with the long nops (66..., 0f 1f), linkers with int3 or nop;
-/// five or more one-byte nops in front of a function are its own, put there by
-/// -fpatchable-function-entry.
-uint64_t paddingLengthX86_64(const Target &target, ArrayRef<uint8_t> bytes) {
+} // namespace
+
+bool isLandingPadX86_64(ArrayRef<uint8_t> code) {
+  return code.take_front(sizeof(endbr64)).equals(endbr64);
+}
+
+Expected<Redirect> planRedirectX86_64(const Target &target,
+                                      const RedirectSite &site,
+                                      uint64_t destination) {
+  return Planner(target, site, destination).plan();
+}
+
+/// Assemblers pad with the long nops (66..., 0f 1f), linkers with int3 or nop.
+/// One-byte nops in front of a function are its own where there are five or
+/// more or where it starts with a nop: -fpatchable-function-entry put them
+/// there.
+uint64_t paddingLengthX86_64(const Target &target, ArrayRef<uint8_t> gap,
+                             ArrayRef<uint8_t> following) {
   uint64_t at = 0, oneByteNops = 0;
-  while (at < bytes.size() && at < 64) {
+  while (at < gap.size()) {
     Instruction i;
-    uint8_t first = bytes[at];
+    uint8_t first = gap[at];
     if (first == 0xcc) {
       ++at;
       oneByteNops = 0;
       continue;
     }
     bool maybeNop = first == 0x90 || first == 0x66 || first == 0x2e ||
-                    (first == 0x0f && at + 1 < bytes.size() &&
-                     bytes[at + 1] == 0x1f);
-    if (!maybeNop || !target.decode(bytes.drop_front(at), at, i) || !i.isNop)
-      break;
+                    (first == 0x0f && at + 1 < gap.size() &&
+                     gap[at + 1] == 0x1f);
+    if (!maybeNop || !target.decode(gap.drop_front(at), at, i) || !i.isNop)
+      return 0;
     oneByteNops = i.size == 1 ? oneByteNops + 1 : 0;
     at += i.size;
   }
-  return oneByteNops >= 5 ? at - oneByteNops : at;
+  uint64_t skip = isLandingPadX86_64(following) ? sizeof(endbr64) : 0;
+  bool owned = oneByteNops >= nearSize ||
+               startsWithShortNop(following.drop_front(skip));
+  return owned ? at - oneByteNops : at;
 }
 
 } // namespace relink
