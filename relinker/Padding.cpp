@@ -16,6 +16,19 @@ namespace relink {
 /// Padding beyond this is not looked at.
 constexpr uint64_t mostPadding = pageSize;
 
+std::optional<RedirectSite> siteOf(const Image &image, const Extent &function) {
+  RedirectSite site;
+  site.entry = function.start;
+  site.body = image.bytesAt(function.start, function.end - function.start);
+  if (site.body.empty())
+    return std::nullopt;
+  uint64_t offset = *image.fileOffset(site.entry);
+  uint64_t lead =
+      std::min<uint64_t>(offset - image.loadAt(site.entry)->p_offset, 16);
+  site.before = image.bytes().slice(offset - lead, lead);
+  return site;
+}
+
 /// Bytes of no section, between two of them: zeros, or what linkers fill code
 /// with.
 static uint64_t slackLength(const Target &target, ArrayRef<uint8_t> bytes) {

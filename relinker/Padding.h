@@ -20,6 +20,10 @@
 
 namespace relink {
 
+/// A function and the bytes in front of it, without padding; nothing when its
+/// bytes are not in the file.
+std::optional<RedirectSite> siteOf(const Image &image, const Extent &function);
+
 class Padding {
 public:
   Padding(const Image &image, const Target &target, const CodeMap &map);

@@ -94,23 +94,17 @@ void Redirector::readPadding() {
 
 /// Leaves `whyNot` where no redirect fits.
 Error Redirector::plan(const Replacement &r, Outcome &o, bool withCaves) {
-  RedirectSite site;
-  site.entry = r.address;
-  site.body = image.bytesAt(r.address, r.size);
-  if (site.body.empty())
+  auto site = siteOf(image, {r.address, r.address + r.size});
+  if (!site)
     return makeError(image.path + ": " + r.body->name + " at " +
                      hex(r.address) + " has no bytes in the file");
-  uint64_t offset = *image.fileOffset(r.address);
-  uint64_t lead =
-      std::min<uint64_t>(offset - image.loadAt(r.address)->p_offset, 16);
-  site.before = image.bytes().slice(offset - lead, lead);
   std::vector<Cave> caves;
   if (padding)
-    site.padding = padding->behind(r.address + r.size);
+    site->padding = padding->behind(r.address + r.size);
   if (withCaves)
     caves = padding->near(r.address);
-  site.caves = caves;
-  auto redirect = c.target.planRedirect(site, o.entry->value);
+  site->caves = caves;
+  auto redirect = c.target.planRedirect(*site, o.entry->value);
   if (!redirect) {
     o.whyNot = toString(redirect.takeError());
     return Error::success();

@@ -128,6 +128,15 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
     return inputs.empty() ? usageError("--check-loadable needs a file")
                           : ParseResult::Run;
   }
+  if (args.hasArg(OPT_survey)) {
+    out.survey = true;
+    out.json = args.hasArg(OPT_json);
+    out.config.verbose = args.hasArg(OPT_verbose);
+    if (inputs.size() != 1)
+      return usageError("--survey needs one file");
+    out.config.app = inputs[0];
+    return ParseResult::Run;
+  }
   if (inputs.size() < 2)
     return usageError("expected the program and at least one patch object");
 
@@ -166,6 +175,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   c.fullDebugInfo = args.hasArg(OPT_full_debug);
   c.fullSymbolTable = args.hasArg(OPT_full_symtab);
   c.keepRegisters = !args.hasArg(OPT_no_keep_registers);
+  c.redirectCalls = args.hasArg(OPT_redirect_calls);
   if (args.hasArg(OPT_no_in_place))
     c.inPlace = InPlacePolicy::Never;
   out.quiet = args.hasArg(OPT_quiet);

@@ -16,6 +16,7 @@ namespace relink {
 struct Invocation {
   Config config;
   bool json = false, quiet = false;
+  bool survey = false; ///< of config.app
   std::vector<std::string> checkLoadable;
 };
 

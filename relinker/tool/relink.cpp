@@ -8,6 +8,7 @@
 #include "CommandLine.h"
 #include "LoaderRules.h"
 #include "Relink.h"
+#include "Survey.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -38,6 +39,20 @@ static int checkLoadable(ArrayRef<std::string> files) {
   return status;
 }
 
+/// `relink --survey FILE`
+static int printSurveyOf(const Invocation &call) {
+  Expected<Survey> survey = surveyApp(call.config);
+  if (!survey) {
+    errs() << "error: " << toString(survey.takeError()) << "\n";
+    return 1;
+  }
+  if (call.json)
+    outs() << formatv("{0:2}\n", toJson(*survey));
+  else
+    printSurvey(*survey, call.config.verbose, outs());
+  return 0;
+}
+
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   Invocation call;
@@ -51,6 +66,8 @@ int main(int argc, char **argv) {
   }
   if (!call.checkLoadable.empty())
     return checkLoadable(call.checkLoadable);
+  if (call.survey)
+    return printSurveyOf(call);
 
   Expected<Report> report = relink::relink(call.config);
   if (!report) {
