@@ -160,6 +160,7 @@ Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
   copyPatchSegments(c, placement, out);
   if (Error e = redirectEntries(c, out))
     return e;
+  redirectCalls(c, out);
   if (Error e = mergeTls(c, out))
     return e;
   if (Error e = mergeConstructors(c, out))
