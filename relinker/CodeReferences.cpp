@@ -27,8 +27,9 @@ struct Candidate {
 
 class Scanner {
 public:
-  Scanner(const Image &image, const DenseSet<uint64_t> &wanted, bool anything)
-      : image(image), wanted(wanted), anything(anything) {
+  Scanner(const Image &image, const Target &target,
+          const DenseSet<uint64_t> &wanted, bool anything)
+      : image(image), target(target), wanted(wanted), anything(anything) {
     low = UINT64_MAX;
     for (uint64_t a : wanted) {
       low = std::min(low, a);
@@ -48,6 +49,7 @@ private:
   }
 
   const Image &image;
+  const Target &target;
   const DenseSet<uint64_t> &wanted;
   bool anything;
   uint64_t low = 0, high = 0; ///< of the wanted addresses
@@ -69,19 +71,20 @@ bool anyLeadsNear(const uint8_t *p, uint32_t bias, uint32_t span) {
   return any;
 }
 
-/// One place: the end of the field is the instruction's, or an immediate of 1, 2
-/// or 4 bytes follows.
 void Scanner::consider(uint64_t base, ArrayRef<uint8_t> code, uint64_t i) {
   uint64_t end = base + i + 4, to = end + int64_t(int32_t(read32le(&code[i])));
-  if (anything) {
-    for (unsigned behind : {0, 1, 2, 4})
-      note(base + i, to + behind, 4);
-    return;
-  }
-  uint8_t opcode = i ? code[i - 1] : 0;
-  if ((opcode & 0xfe) == 0xe8 ||
-      (opcode >> 4 == 8 && i > 1 && code[i - 2] == 0x0f))
+  switch (target.fieldUse(code.take_front(i))) {
+  case FieldUse::None:
+    break;
+  case FieldUse::Branch:
     note(base + i, to, 4);
+    break;
+  case FieldUse::Operand:
+    if (anything)
+      for (unsigned behind : {0, 1, 2, 4})
+        note(base + i, to + behind, 4);
+    break;
+  }
 }
 
 void Scanner::scanFields(uint64_t base, ArrayRef<uint8_t> code) {
@@ -105,8 +108,7 @@ void Scanner::scanShortJumps(uint64_t base, ArrayRef<uint8_t> code) {
       uint64_t i = a - base;
       if (i + 2 > code.size())
         break;
-      uint8_t b = code[i];
-      if ((b == 0xeb || b >> 4 == 7 || (b & 0xfc) == 0xe0) &&
+      if (target.isShortJump(code[i]) &&
           a + 2 + int64_t(int8_t(code[i + 1])) == w)
         found.push_back({a + 1, w, 1});
     }
@@ -167,7 +169,7 @@ std::vector<CodeReference> find(const Image &image, const UnwindTable &unwind,
                                 const Target &target,
                                 const DenseSet<uint64_t> &wanted,
                                 bool anything) {
-  std::vector<Candidate> candidates = Scanner(image, wanted, anything).run();
+  std::vector<Candidate> candidates = Scanner(image, target, wanted, anything).run();
   std::vector<Extent> windows;
   for (const Candidate &c : candidates)
     windows.push_back({c.place, c.place + 1});

@@ -27,7 +27,7 @@ constexpr RefusalText refusals[] = {
      "The compiler has made clones of the function with fewer arguments or "
      "constants in place of them (.constprop, .isra, .part). Callers reach the "
      "clone, and it holds the old body. The patch has to hold a clone of the "
-     "same name, or the clone's callers."},
+     "same name, or replace all of the clone's callers."},
     {Refusal::SharedCode, "shared-code", 14,
      "The linker found two functions with the same code and kept one body for "
      "both (identical code folding, --icf). To redirect one is to redirect the "

@@ -44,6 +44,13 @@ struct Instruction {
   RegisterSet clobbered = 0; ///< caller-saved registers it writes
 };
 
+/// What a 32-bit PC-relative field may be part of.
+enum class FieldUse {
+  None,
+  Branch,  ///< a direct call or jump, which ends with it
+  Operand, ///< an operand in memory; an immediate of 1, 2 or 4 bytes may follow
+};
+
 /// How the entry of a replaced function is made to reach its new body.
 enum class RedirectMethod { InPlace, HotPatch, NearJump, ShortJump };
 
@@ -117,6 +124,12 @@ public:
   /// none.
   virtual bool decode(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
                       Instruction &out) const = 0;
+
+  /// What a field behind the bytes \p before may be part of, wherever
+  /// instructions begin.
+  virtual FieldUse fieldUse(llvm::ArrayRef<uint8_t> before) const = 0;
+  /// Whether a jump with an 8-bit field may start with this byte.
+  virtual bool isShortJump(uint8_t opcode) const = 0;
 
   /// Plans how the function of \p site is redirected to \p destination. An
   /// error says why no redirect fits.

@@ -50,6 +50,12 @@ public:
     return readLinkedFieldX86_64(object, place, relocations, linked, address,
                                  out);
   }
+  FieldUse fieldUse(ArrayRef<uint8_t> before) const override {
+    return fieldUseX86_64(before);
+  }
+  bool isShortJump(uint8_t opcode) const override {
+    return isShortJumpX86_64(opcode);
+  }
   uint64_t paddingLength(ArrayRef<uint8_t> gap,
                          ArrayRef<uint8_t> following) const override {
     return paddingLengthX86_64(*this, gap, following);

@@ -24,6 +24,8 @@ llvm::Expected<Redirect> planRedirectX86_64(const Target &target,
                                             uint64_t destination);
 uint64_t paddingLengthX86_64(const Target &target, llvm::ArrayRef<uint8_t> gap,
                              llvm::ArrayRef<uint8_t> following);
+FieldUse fieldUseX86_64(llvm::ArrayRef<uint8_t> before);
+bool isShortJumpX86_64(uint8_t opcode);
 bool isLandingPadX86_64(llvm::ArrayRef<uint8_t> code);
 
 } // namespace relink

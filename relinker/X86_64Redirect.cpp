@@ -52,18 +52,12 @@ bool startsWithShortNop(ArrayRef<uint8_t> code) {
 /// 32-bit field.
 bool mayJumpInto(ArrayRef<uint8_t> body, int64_t from, int64_t to) {
   auto inside = [&](int64_t target) { return target > from && target < to; };
-  for (int64_t i = 0, size = body.size(); i + 2 <= size; ++i) {
-    uint8_t b = body[i], next = body[i + 1];
-    bool isShort = b == 0xeb || b >> 4 == 7 || (b & 0xfc) == 0xe0;
-    if (isShort && inside(i + 2 + int8_t(next)))
+  for (int64_t i = 0, size = body.size(); i < size; ++i) {
+    if (i > 0 && isShortJumpX86_64(body[i - 1]) &&
+        inside(i + 1 + int8_t(body[i])))
       return true;
-    // jmp; jcc; xbegin.
-    unsigned opcode = b == 0xe9                                   ? 1
-                      : (b == 0x0f && next >> 4 == 8) ||
-                              (b == 0xc7 && next == 0xf8) ? 2
-                                                          : 0;
-    if (opcode && i + opcode + 4 <= size &&
-        inside(i + opcode + 4 + int32_t(read32le(&body[i + opcode]))))
+    if (i + 4 <= size && inside(i + 4 + int32_t(read32le(&body[i]))) &&
+        fieldUseX86_64(body.take_front(i)) == FieldUse::Branch)
       return true;
   }
   return false;
@@ -207,6 +201,24 @@ Expected<Redirect> Planner::plan() const {
 }
 
 } // namespace
+
+/// call, jmp: e8, e9; jcc: 0f 8x; xbegin: c7 f8. A PC-relative operand's field
+/// follows a ModRM byte with mod 0 and r/m 5 (Intel SDM, volume 2, table 2-7).
+FieldUse fieldUseX86_64(ArrayRef<uint8_t> before) {
+  if (before.empty())
+    return FieldUse::None;
+  uint8_t last = before.back(),
+          first = before.size() > 1 ? before[before.size() - 2] : 0;
+  if ((last & 0xfe) == 0xe8 || (first == 0x0f && last >> 4 == 8) ||
+      (first == 0xc7 && last == 0xf8))
+    return FieldUse::Branch;
+  return (last & 0xc7) == 0x05 ? FieldUse::Operand : FieldUse::None;
+}
+
+/// jmp: eb; jcc: 7x; loop and jrcxz: e0 to e3.
+bool isShortJumpX86_64(uint8_t opcode) {
+  return opcode == 0xeb || opcode >> 4 == 7 || (opcode & 0xfc) == 0xe0;
+}
 
 bool isLandingPadX86_64(ArrayRef<uint8_t> code) {
   return code.take_front(sizeof(endbr64)).equals(endbr64);
