@@ -153,12 +153,16 @@ decodeFunction(const Image &image, const Target &target, const Extent &function,
     return std::nullopt;
   std::vector<CodeReference> out;
   Instruction i;
+  uint64_t entry = 0;
   for (uint64_t at = 0; at < code.size(); at += i.size) {
     if (!target.decode(code.drop_front(at), function.start + at, i))
       return std::nullopt;
+    if (at == 0 && target.isLandingPad(code))
+      entry = i.size;
     auto to = i.branchTarget ? i.branchTarget : i.memoryTarget;
     if (to && wanted.contains(*to))
       out.push_back({i.address + i.fieldOffset, *to, true,
+                     at == entry && i.isBranch && !i.isConditional,
                      i.branchTarget && i.fieldSize == 4 &&
                          i.fieldOffset + 4 == i.size});
   }
@@ -191,11 +195,11 @@ std::vector<CodeReference> find(const Image &image, const UnwindTable &unwind,
       for (const Candidate &c : here)
         if (!image.isPositionIndependent() && anything && c.size == 4 &&
             read32le(image.bytesAt(c.place, 4).data()) == c.target)
-          out.push_back({c.place, c.target, false, false});
+          out.push_back({c.place, c.target, false, false, false});
       continue;
     }
     for (const Candidate &c : here)
-      out.push_back({c.place, c.target, false, false});
+      out.push_back({c.place, c.target, false, false, false});
   }
   llvm::sort(out, [](const CodeReference &a, const CodeReference &b) {
     return a.place < b.place;

@@ -24,6 +24,7 @@ struct CodeReference {
   uint64_t place = 0;  ///< address of the field, or of bytes that may be one
   uint64_t target = 0; ///< one of the wanted addresses
   bool isCertain = false; ///< decoded; otherwise the code could not be
+  bool isEntry = false;   ///< a jump that its function starts with
   bool isBranch = false;  ///< a direct call or jump with a 32-bit field
 };
 

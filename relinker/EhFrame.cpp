@@ -190,10 +190,12 @@ uint64_t UnwindTable::rowsUpTo(const Image &image, uint64_t address) const {
 
 std::optional<FdeView> UnwindTable::fdeOf(const Image &image, uint64_t i) const {
   UnwindRow r = row(image, i);
-  ArrayRef<uint8_t> frame = image.bytesFrom(frameAddress);
-  if (r.fde < frameAddress)
+  // The records of a patched program lie in several sections and segments.
+  const Phdr *load = image.loadAt(r.fde);
+  if (!load)
     return std::nullopt;
-  return decodeFde(frame, frameAddress, r.fde - frameAddress);
+  return decodeFde(image.bytesFrom(load->p_vaddr), load->p_vaddr,
+                   r.fde - load->p_vaddr);
 }
 
 std::optional<FdeView> UnwindTable::find(const Image &image,

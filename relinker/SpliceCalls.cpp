@@ -34,8 +34,8 @@ public:
 
 private:
   struct NewPlace {
-    uint64_t entry = 0; ///< for direct calls
-    uint64_t body = 0;  ///< for indirect ones; 0: they can't
+    uint64_t entry = 0;
+    bool isLandingPad = false; ///< indirect calls may go there
     std::string name;
   };
   void collect();
@@ -64,11 +64,10 @@ void CallRedirector::collect() {
     NewPlace to;
     to.entry = entry->value;
     to.name = r.body->name;
-    // Indirect calls go to the body itself: no caller knows what registers it
-    // leaves alone.
-    if (!image.ibt || c.target.isLandingPad(body->section->data.drop_front(
-                          body->value - body->section->address)))
-      to.body = body->value;
+    to.isLandingPad =
+        !image.ibt || (entry->value == body->value &&
+                       c.target.isLandingPad(body->section->data.drop_front(
+                           body->value - body->section->address)));
     newPlaces[r.address] = to;
     old.insert(r.address);
   }
@@ -81,6 +80,9 @@ void CallRedirector::redirectBranches() {
     auto after = partition_point(
         dead, [&](const Extent &e) { return e.start <= r.place; });
     if (after != dead.begin() && (after - 1)->contains(r.place))
+      continue;
+    // What a function starts with has to be told from a redirect of its own.
+    if (r.isEntry)
       continue;
     const NewPlace &to = newPlaces.find(r.target)->second;
     int64_t distance = to.entry - (r.place + 4);
@@ -113,7 +115,7 @@ std::vector<Extent> CallRedirector::findVirtualTables() const {
 
 void CallRedirector::redirectSlot(uint64_t field, const NewPlace &to) {
   uint8_t word[8];
-  support::endian::write64le(word, to.body);
+  support::endian::write64le(word, to.entry);
   out.edit(*image.fileOffset(field), word, "virtual table slot of " + to.name);
   ++out.redirectedSlots;
 }
@@ -132,7 +134,7 @@ void CallRedirector::redirectSlots() {
   };
   auto placeOf = [&](uint64_t value) {
     auto it = newPlaces.find(value);
-    return it == newPlaces.end() || !it->second.body ? nullptr : &it->second;
+    return it == newPlaces.end() || !it->second.isLandingPad ? nullptr : &it->second;
   };
   DenseSet<uint64_t> relocated;
   ArrayRef<Rela> relocations = image.relocations();

@@ -28,11 +28,15 @@ public:
 private:
   struct Outcome {
     ReplacedFunction function;
-    const PatchSymbol *entry = nullptr;
+    Extent place;             ///< the code whose entry is redirected,
+    uint64_t destination = 0; ///< and where to
     bool redirected = false, unchanged = false;
     std::string whyNot;
   };
   Error begin(const Replacement &r, Outcome &o);
+  std::optional<uint64_t> jumpAt(uint64_t at) const;
+  std::optional<uint64_t> earlierRedirect(uint64_t at) const;
+  Error followEarlierPatch(const Replacement &r, Outcome &o) const;
   void overwrite(const Replacement &r, const PatchSymbol &body, Outcome &o);
   Error plan(const Replacement &r, Outcome &o, bool withCaves);
   void readPadding();
@@ -46,8 +50,8 @@ private:
 
 Error Redirector::begin(const Replacement &r, Outcome &o) {
   const PatchSymbol *body = c.patch.symbol(r.linkName);
-  o.entry = c.patch.symbol(r.entryName);
-  if (!body || !body->section || !o.entry)
+  const PatchSymbol *entry = c.patch.symbol(r.entryName);
+  if (!body || !body->section || !entry)
     return makeError(image.path + ": the new body of " + r.body->name +
                      " is missing from the link");
   if (!image.fileOffset(r.address))
@@ -61,8 +65,65 @@ Error Redirector::begin(const Replacement &r, Outcome &o) {
   f.newSize = r.body->size;
   if (r.preserved)
     f.preserved = c.target.describe(r.preserved);
+  o.place = {r.address, r.address + r.size};
+  o.destination = entry->value;
   if (r.inPlace)
     overwrite(r, *body, o);
+  return followEarlierPatch(r, o);
+}
+
+/// Where the jump goes that the function at \p at starts with, behind a landing
+/// pad, if it does.
+std::optional<uint64_t> Redirector::jumpAt(uint64_t at) const {
+  Instruction i;
+  if (c.target.isLandingPad(image.bytesFrom(at)) &&
+      c.target.decode(image.bytesFrom(at), at, i))
+    at += i.size;
+  if (!c.target.decode(image.bytesFrom(at), at, i) || !i.isBranch ||
+      i.isConditional)
+    return std::nullopt;
+  return i.branchTarget;
+}
+
+/// What an earlier patch made the function at \p at lead to. A tail call may
+/// look so too, but --redirect-calls leaves those that a function starts with.
+std::optional<uint64_t> Redirector::earlierRedirect(uint64_t at) const {
+  auto isPatch = [&](uint64_t to) {
+    const Section *there = image.sectionAt(to);
+    return there && there->name.starts_with(".patch.") &&
+           there != image.sectionAt(at);
+  };
+  auto to = jumpAt(at);
+  if (to && !isPatch(*to) && !c.unwind.find(image, *to))
+    to = jumpAt(*to); // a near jump in padding
+  return to && isPatch(*to) ? to : std::nullopt;
+}
+
+/// A symbol that an earlier patch could not move (.dynsym) names an entry that
+/// leads to that patch's code. Callers that go there directly have to reach the
+/// new body too, so it is redirected in turn.
+Error Redirector::followEarlierPatch(const Replacement &r, Outcome &o) const {
+  uint64_t at = r.address;
+  for (unsigned patches = 0; patches < 256; ++patches) {
+    auto to = earlierRedirect(at);
+    if (!to)
+      break;
+    at = *to;
+  }
+  if (at == r.address)
+    return Error::success();
+  auto fde = c.unwind.find(image, at);
+  if (!fde || fde->start != at)
+    return makeError(image.path + ": " + r.body->name + " at " +
+                     hex(r.address) + " leads to " + hex(at) +
+                     ", where an earlier patch put it, and how long it is there "
+                     "is not known\n>>> remedy: --symbol " + r.body->name + "=" +
+                     hex(at) + ":SIZE, or patch the original program");
+  o.place = {at, at + fde->size};
+  if (r.inPlace) {
+    o.destination = r.address;
+    o.redirected = false;
+  }
   return Error::success();
 }
 
@@ -84,7 +145,7 @@ void Redirector::overwrite(const Replacement &r, const PatchSymbol &body,
 void Redirector::readPadding() {
   std::vector<Extent> windows, own;
   for (const auto &[r, o] : zip(c.plan.replacements, done)) {
-    own.push_back({r.address, r.address + r.size});
+    own.push_back(o.place);
     if (!o.redirected)
       windows.push_back(Padding::windowAround(own.back()));
   }
@@ -94,17 +155,17 @@ void Redirector::readPadding() {
 
 /// Leaves `whyNot` where no redirect fits.
 Error Redirector::plan(const Replacement &r, Outcome &o, bool withCaves) {
-  auto site = siteOf(image, {r.address, r.address + r.size});
+  auto site = siteOf(image, o.place);
   if (!site)
     return makeError(image.path + ": " + r.body->name + " at " +
-                     hex(r.address) + " has no bytes in the file");
+                     hex(o.place.start) + " has no bytes in the file");
   std::vector<Cave> caves;
   if (padding)
-    site->padding = padding->behind(r.address + r.size);
+    site->padding = padding->behind(o.place.end);
   if (withCaves)
-    caves = padding->near(r.address);
+    caves = padding->near(o.place.start);
   site->caves = caves;
-  auto redirect = c.target.planRedirect(*site, o.entry->value);
+  auto redirect = c.target.planRedirect(*site, o.destination);
   if (!redirect) {
     o.whyNot = toString(redirect.takeError());
     return Error::success();
@@ -114,7 +175,8 @@ Error Redirector::plan(const Replacement &r, Outcome &o, bool withCaves) {
     if (padding)
       padding->take(address, bytes.size());
   }
-  o.function.method = redirect->method;
+  if (!r.inPlace)
+    o.function.method = redirect->method;
   o.redirected = true;
   return Error::success();
 }
