@@ -34,7 +34,7 @@ private:
     std::string whyNot;
   };
   Error begin(const Replacement &r, Outcome &o);
-  std::optional<uint64_t> jumpAt(uint64_t at) const;
+  std::optional<uint64_t> jumpAt(uint64_t at, bool *isShort) const;
   std::optional<uint64_t> earlierRedirect(uint64_t at) const;
   Error followEarlierPatch(const Replacement &r, Outcome &o) const;
   void overwrite(const Replacement &r, const PatchSymbol &body, Outcome &o);
@@ -73,8 +73,8 @@ Error Redirector::begin(const Replacement &r, Outcome &o) {
 }
 
 /// Where the jump goes that the function at \p at starts with, behind a landing
-/// pad, if it does.
-std::optional<uint64_t> Redirector::jumpAt(uint64_t at) const {
+/// pad, if it does. \p isShort is set if that has two bytes.
+std::optional<uint64_t> Redirector::jumpAt(uint64_t at, bool *isShort) const {
   Instruction i;
   if (c.target.isLandingPad(image.bytesFrom(at)) &&
       c.target.decode(image.bytesFrom(at), at, i))
@@ -82,20 +82,30 @@ std::optional<uint64_t> Redirector::jumpAt(uint64_t at) const {
   if (!c.target.decode(image.bytesFrom(at), at, i) || !i.isBranch ||
       i.isConditional)
     return std::nullopt;
+  if (isShort)
+    *isShort = i.fieldSize == 1;
   return i.branchTarget;
 }
 
 /// What an earlier patch made the function at \p at lead to. A tail call may
 /// look so too, but --redirect-calls leaves those that a function starts with.
 std::optional<uint64_t> Redirector::earlierRedirect(uint64_t at) const {
+  // Each patch has segments of its own, behind all there were.
   auto isPatch = [&](uint64_t to) {
     const Section *there = image.sectionAt(to);
-    return there && there->name.starts_with(".patch.") &&
-           there != image.sectionAt(at);
+    return there && there->name.starts_with(".patch.") && to > at &&
+           image.loadAt(to) != image.loadAt(at);
   };
-  auto to = jumpAt(at);
-  if (to && !isPatch(*to) && !c.unwind.find(image, *to))
-    to = jumpAt(*to); // a near jump in padding
+  // Padding is in no function.
+  auto isPadding = [&](uint64_t to) {
+    bool isFunction = bool(c.unwind.find(image, to));
+    forEachFunctionAt(image, {to}, [&](uint64_t, StringRef) { isFunction = true; });
+    return !isFunction;
+  };
+  bool isShort = false;
+  auto to = jumpAt(at, &isShort);
+  if (to && isShort && isPadding(*to))
+    to = jumpAt(*to, nullptr);
   return to && isPatch(*to) ? to : std::nullopt;
 }
 
