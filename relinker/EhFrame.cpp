@@ -176,20 +176,32 @@ UnwindRow UnwindTable::row(const Image &image, uint64_t i) const {
           address + int32_t(read32le(&raw[4]))};
 }
 
+uint64_t UnwindTable::rowsUpTo(const Image &image, uint64_t address) const {
+  uint64_t low = 0, high = readable ? rows : 0;
+  while (low < high) {
+    uint64_t middle = low + (high - low) / 2;
+    if (row(image, middle).function <= address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+std::optional<FdeView> UnwindTable::fdeOf(const Image &image, uint64_t i) const {
+  UnwindRow r = row(image, i);
+  // The records of a patched program lie in several sections and segments.
+  const Phdr *load = image.loadAt(r.fde);
+  if (!load)
+    return std::nullopt;
+  return decodeFde(image.bytesFrom(load->p_vaddr), load->p_vaddr,
+                   r.fde - load->p_vaddr);
+}
+
 std::optional<FdeView> UnwindTable::find(const Image &image,
                                          uint64_t wanted) const {
-  if (!readable || !rows)
-    return std::nullopt;
-  uint64_t low = 0, high = rows;
-  while (high - low > 1) {
-    uint64_t middle = low + (high - low) / 2;
-    (row(image, middle).function <= wanted ? low : high) = middle;
-  }
-  UnwindRow r = row(image, low);
-  ArrayRef<uint8_t> frame = image.bytesFrom(frameAddress);
-  if (r.function > wanted || r.fde < frameAddress)
-    return std::nullopt;
-  auto fde = decodeFde(frame, frameAddress, r.fde - frameAddress);
+  uint64_t i = rowsUpTo(image, wanted);
+  auto fde = i ? fdeOf(image, i - 1) : std::nullopt;
   if (!fde || wanted - fde->start >= fde->size)
     return std::nullopt;
   return fde;

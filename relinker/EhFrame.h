@@ -40,6 +40,10 @@ struct UnwindTable {
 
   static UnwindTable read(const Image &image);
   UnwindRow row(const Image &image, uint64_t i) const;
+  /// The number of rows whose function starts at or before \p address.
+  uint64_t rowsUpTo(const Image &image, uint64_t address) const;
+  /// What row \p i leads to; nothing when that can't be read.
+  std::optional<FdeView> fdeOf(const Image &image, uint64_t i) const;
   /// The FDE of the function that contains \p address.
   std::optional<FdeView> find(const Image &image, uint64_t address) const;
 };

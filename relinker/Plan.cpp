@@ -16,6 +16,9 @@ namespace relink {
 Error Plan::indexObjects() {
   for (auto &object : objects)
     for (ObjectSymbol &s : object->symbols) {
+      if (!s.isDefined())
+        if (StringRef real = realName(s.name); !real.empty())
+          originalsCalled.insert(real);
       if (!s.isDefined() || s.isLocal() || s.name.empty())
         continue;
       ObjectSymbol *&known = definitions[s.name];

@@ -99,6 +99,8 @@ struct Plan {
   std::vector<std::unique_ptr<Object>> objects;
   /// The patch's own global definitions: of several, the one that counts.
   llvm::StringMap<ObjectSymbol *> definitions;
+  /// Each NAME of which the patch refers to `__real_NAME` (rule 9).
+  llvm::StringSet<> originalsCalled;
   llvm::DenseMap<const ObjectSymbol *, Decision> decisions;
   llvm::DenseMap<const ObjectSymbol *, Verdict> verdicts; ///< functions, constants
   /// What matching code has shown the patch's symbols to be in the app.
@@ -134,7 +136,7 @@ struct Plan {
   std::vector<std::string> added;
   std::vector<Remark> remarks;
 
-  /// Fills `definitions` and `frames`.
+  /// Fills `definitions`, `originalsCalled` and `frames`.
   llvm::Error indexObjects();
 
   /// Whether a symbol of the patch is known to be \p symbol.

@@ -27,7 +27,7 @@ constexpr RefusalText refusals[] = {
      "The compiler has made clones of the function with fewer arguments or "
      "constants in place of them (.constprop, .isra, .part). Callers reach the "
      "clone, and it holds the old body. The patch has to hold a clone of the "
-     "same name, or the clone's callers."},
+     "same name, or replace all of the clone's callers."},
     {Refusal::SharedCode, "shared-code", 14,
      "The linker found two functions with the same code and kept one body for "
      "both (identical code folding, --icf). To redirect one is to redirect the "
@@ -100,8 +100,10 @@ constexpr RuleText rules[] = {
     {14, "Refused: another function shares the address."},
     {15, "Refused: no redirect fits the entry, or a jump of the function leads "
          "into the bytes that it would overwrite. Tried in this order: hot-patch "
-         "nops; in place if the new body fits; a near jump; a short jump to "
-         "padding that holds a near jump. A neighbour's bytes are never used."},
+         "nops; in place if the new body fits; a near jump (5 bytes); a short jump "
+         "(2 bytes) to alignment padding that holds a near jump. Padding lies "
+         "between the end of one function and the start of the next, both "
+         "known, and holds nothing else. A neighbour's bytes are never used."},
     {16, "Refused: the patch was made for another program, another machine, or "
          "would change what other code relies on."},
     {17, "Refused: the app is not what it seems: truncated, packed, overlapping "

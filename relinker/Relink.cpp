@@ -108,7 +108,8 @@ Expected<Report> relink(const Config &config) {
   if (Error e = compareWithOriginal(config, app, *index, imports, unwind,
                                     **target, std::move(*originals), plan))
     return e;
-  if (Error e = chooseByRules(config, app, *index, imports, plan))
+  if (Error e = chooseByRules(config, app, *index, imports, unwind, **target,
+                              plan))
     return e;
   if (plan.isNothingToDo())
     return finish(config, app, *index, plan, {}, pending);

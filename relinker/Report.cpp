@@ -40,6 +40,8 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   for (const Remark &remark : plan.remarks)
     r.remarks.push_back({remark.symbol, remark.text});
   r.notes = output.notes;
+  r.redirectedCalls = output.redirectedCalls;
+  r.redirectedSlots = output.redirectedSlots;
   r.appSize = image.bytes().size();
   r.outputSize = output.hasTail() ? output.tailOffset + output.tail.size()
                                   : r.appSize;
@@ -87,6 +89,9 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
   printList(os, "import  ", r.imports);
   printList(os, "export  ", r.exports);
   printList(os, "needs   ", r.libraries);
+  if (r.redirectedCalls || r.redirectedSlots)
+    os << "  redirected " << r.redirectedCalls << " calls, "
+       << r.redirectedSlots << " virtual table slots\n";
   for (const auto &[name, text] : r.remarks)
     os << "  remark   " << demangle(name) << ": " << text << "\n";
   for (const std::string &n : r.notes)
@@ -154,6 +159,8 @@ json::Value toJson(const Report &r) {
                       {"written", r.written},
                       {"replaced", toJson(r.replaced)},
                       {"changed", std::move(changed)},
+                      {"redirectedCalls", r.redirectedCalls},
+                      {"redirectedSlots", r.redirectedSlots},
                       {"sameFunctions", r.sameFunctions},
                       {"nothingToDo", r.nothingToDo},
                       {"linesOnly", json::Array(r.linesOnly)},

@@ -30,6 +30,7 @@ struct Report {
   std::vector<std::pair<std::string, uint64_t>> bound;
   std::vector<std::pair<std::string, std::string>> changed; ///< and how
   unsigned sameFunctions = 0; ///< that the app has already
+  unsigned redirectedCalls = 0, redirectedSlots = 0;
   bool nothingToDo = false;
   std::vector<std::string> linesOnly, unchanged, added, imports, libraries, exports, notes;
   std::vector<std::pair<std::string, std::string>> remarks;

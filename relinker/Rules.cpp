@@ -14,6 +14,7 @@
 #include "Rules.h"
 #include "Compare.h"
 #include "Counterparts.h"
+#include "DeadClones.h"
 #include "Error.h"
 #include "Liveness.h"
 #include "Refusals.h"
@@ -31,9 +32,10 @@ using Action = Decision::Action;
 class Chooser {
 public:
   Chooser(const Config &config, const Image &image, const SymbolIndex &index,
-          const ImportTable &imports, Plan &plan)
+          const ImportTable &imports, const UnwindTable &unwind,
+          const Target &target, Plan &plan)
       : config(config), image(image), index(index), imports(imports),
-        plan(plan), selections(config, image, index),
+        unwind(unwind), target(target), plan(plan), selections(config, image, index),
         counterparts(index, plan) {}
   Error run();
 
@@ -57,6 +59,8 @@ private:
   const Image &image;
   const SymbolIndex &index;
   const ImportTable &imports;
+  const UnwindTable &unwind;
+  const Target &target;
   Plan &plan;
   Selections selections;
   Counterparts counterparts;
@@ -172,16 +176,11 @@ void Chooser::decideImport(Object &object, ObjectSymbol &s, bool wanted,
     out.action = Action::Bind;
     return;
   }
-  bool callsReal = any_of(plan.objects, [&](const auto &o) {
-    return any_of(o->symbols, [&](const ObjectSymbol &other) {
-      return !other.isDefined() && realName(other.name) == s.name;
-    });
-  });
   Interposition i;
   i.object = &object;
   i.definition = &s;
   i.dynamic = imports.undefined(s.name)->index;
-  i.appOnly = callsReal || s.visibility == STV_HIDDEN ||
+  i.appOnly = plan.originalsCalled.contains(s.name) || s.visibility == STV_HIDDEN ||
               s.visibility == STV_INTERNAL;
   i.linkName =
       ("relink.interposed." + Twine(plan.interpositions.size())).str();
@@ -395,7 +394,8 @@ Error Chooser::decideAll() {
   return checkAnyReplaced();
 }
 
-/// Rule 13: clones of a replaced function hold its old body.
+/// Rule 13: clones of a replaced function hold its old body, unless nothing
+/// reaches them any more.
 Error Chooser::checkClones() const {
   if (isAccepted(config, Refusal::Clones))
     return Error::success();
@@ -404,21 +404,31 @@ Error Chooser::checkClones() const {
     for (const ObjectSymbol &s : object->symbols)
       if (s.isDefined() && isClone(s.name))
         handled.insert(canonicalName(s.name));
+  std::vector<std::pair<const Replacement *, const AppSymbol *>> found;
+  std::vector<const AppSymbol *> clones;
   for (const Replacement &r : plan.replacements) {
     if (isClone(r.app->name))
       continue;
     for (const AppSymbol *a : index.find(plainName(r.app->name)))
       if (a->isFunction() && isClone(a->name) && !isOutlinedPart(a->name) &&
           (r.app->file.empty() || a->file == r.app->file) &&
-          !handled.contains(canonicalName(a->name)))
-        return refuse(Refusal::Clones,
-                      image.path + ": " + shown(r.body->name) +
+          !handled.contains(canonicalName(a->name))) {
+        found.push_back({&r, a});
+        clones.push_back(a);
+      }
+  }
+  if (clones.empty())
+    return Error::success();
+  auto dead = findDeadClones(image, index, unwind, target, plan, clones);
+  for (auto [r, a] : found)
+    if (!dead.contains(a))
+      return refuse(Refusal::Clones,
+                      image.path + ": " + shown(r->body->name) +
                           " has a clone that the patch lacks, and that would "
                           "run the old code\n>>> clone: " +
                           describe(*a),
                       "compile the patch as the app was compiled, so that it has "
                       "the clone, or replace its callers");
-  }
   return Error::success();
 }
 
@@ -493,8 +503,9 @@ Error Chooser::run() {
 
 Error chooseByRules(const Config &config, const Image &image,
                     const SymbolIndex &index, const ImportTable &imports,
+                    const UnwindTable &unwind, const Target &target,
                     Plan &plan) {
-  return Chooser(config, image, index, imports, plan).run();
+  return Chooser(config, image, index, imports, unwind, target, plan).run();
 }
 
 } // namespace relink

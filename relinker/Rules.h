@@ -14,6 +14,7 @@
 #define RELINK_RULES_H
 
 #include "Config.h"
+#include "EhFrame.h"
 #include "Plan.h"
 
 namespace relink {
@@ -22,6 +23,7 @@ namespace relink {
 /// the patch means. Nothing is changed in the objects.
 llvm::Error chooseByRules(const Config &config, const Image &image,
                           const SymbolIndex &index, const ImportTable &imports,
+                          const UnwindTable &unwind, const Target &target,
                           Plan &plan);
 
 } // namespace relink

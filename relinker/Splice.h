@@ -75,6 +75,7 @@ struct Output {
   std::optional<Digest> expected;
 
   std::vector<ReplacedFunction> replaced;
+  unsigned redirectedCalls = 0, redirectedSlots = 0; ///< by --redirect-calls
   std::vector<std::string> unchanged; ///< new body and old are the same bytes
   std::vector<std::string> newImports, notes;
 
@@ -130,6 +131,7 @@ bool canGrowProgramHeaders(const Image &image, unsigned more);
 void copyPatchSegments(const SpliceContext &c, const Placement &placement,
                        Output &out);
 llvm::Error redirectEntries(const SpliceContext &c, Output &out);
+void redirectCalls(const SpliceContext &c, Output &out);
 llvm::Error mergeTls(const SpliceContext &c, Output &out);
 llvm::Error mergeConstructors(const SpliceContext &c, Output &out);
 llvm::Error mergeDynamicTables(const SpliceContext &c, Output &out);

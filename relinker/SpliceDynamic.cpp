@@ -425,7 +425,15 @@ void DynamicMerger::writeRelocations() {
     renumbered |= i < image.dynamicSymbols().size() && out.dynamicIndex[i] != i;
   uint64_t shift = tlsShift(c);
   auto rewrite = [&](ArrayRef<Rela> table) {
-    std::vector<Rela> copy(table.begin(), table.end());
+    std::vector<Rela> copy(table.size());
+    // Addends may have been edited: slots of virtual tables.
+    uint64_t at =
+        reinterpret_cast<const uint8_t *>(table.data()) - image.bytes().data();
+    std::vector<uint8_t> edited =
+        table.empty() ? std::vector<uint8_t>()
+                      : out.takeEdited(image, at, table.size() * sizeof(Rela));
+    std::copy(edited.begin(), edited.end(),
+              reinterpret_cast<uint8_t *>(copy.data()));
     for (const Rela &old : table)
       if (auto it = interposed.find(&old); it != interposed.end())
         copy[&old - table.begin()] = it->second;

@@ -291,12 +291,12 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
   return index;
 }
 
-void forEachFunctionAt(const Image &image, const DenseSet<uint64_t> &addresses,
-                       function_ref<void(uint64_t, StringRef)> visit) {
+void forEachSymbol(const Image &image,
+                   function_ref<void(const Sym &, StringRef)> visit) {
   auto consider = [&](const Sym &s, StringRef name) {
-    if ((s.getType() == STT_FUNC || s.getType() == STT_GNU_IFUNC) &&
-        s.st_shndx != SHN_UNDEF && addresses.contains(s.st_value))
-      visit(s.st_value, name.take_until([](char c) { return c == '@'; }));
+    if (s.st_shndx != SHN_UNDEF && s.st_shndx != SHN_ABS &&
+        s.getType() != STT_TLS)
+      visit(s, name.take_until([](char c) { return c == '@'; }));
   };
   if (auto table = findSymtab(toStringRef(image.bytes()), image.path))
     forEachDefined(*table,
@@ -305,6 +305,15 @@ void forEachFunctionAt(const Image &image, const DenseSet<uint64_t> &addresses,
     consumeError(table.takeError());
   for (const Sym &s : image.dynamicSymbols())
     consider(s, image.dynamicName(s));
+}
+
+void forEachFunctionAt(const Image &image, const DenseSet<uint64_t> &addresses,
+                       function_ref<void(uint64_t, StringRef)> visit) {
+  forEachSymbol(image, [&](const Sym &s, StringRef name) {
+    if ((s.getType() == STT_FUNC || s.getType() == STT_GNU_IFUNC) &&
+        addresses.contains(s.st_value))
+      visit(s.st_value, name);
+  });
 }
 
 std::vector<std::string> nearNames(const Image &image, StringRef name) {

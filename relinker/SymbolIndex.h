@@ -81,6 +81,12 @@ void forEachFunctionAt(
     const Image &image, const llvm::DenseSet<uint64_t> &addresses,
     llvm::function_ref<void(uint64_t address, llvm::StringRef name)> visit);
 
+/// Calls \p visit with each symbol of the app's own tables, .symtab first, that
+/// names a place in its memory.
+void forEachSymbol(
+    const Image &image,
+    llvm::function_ref<void(const Sym &, llvm::StringRef name)> visit);
+
 /// Names of the app's symbols that resemble \p name, best first. Reads the
 /// whole table: for error messages only.
 std::vector<std::string> nearNames(const Image &image, llvm::StringRef name);

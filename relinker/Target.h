@@ -36,6 +36,7 @@ struct Instruction {
   bool isConditional = false; ///< a conditional jump
   bool isIndirect = false;
   bool isNop = false;
+  bool endsFlow = false; ///< execution never continues behind it
   std::optional<uint64_t> branchTarget; ///< direct call or jump
   std::optional<uint64_t> memoryTarget; ///< PC-relative memory operand
   unsigned fieldOffset = 0; ///< of the PC-relative field, from the start
@@ -43,10 +44,32 @@ struct Instruction {
   RegisterSet clobbered = 0; ///< caller-saved registers it writes
 };
 
+/// What a 32-bit PC-relative field may be part of.
+enum class FieldUse {
+  None,
+  Branch,  ///< a direct call or jump, which ends with it
+  Operand, ///< an operand in memory; an immediate of 1, 2 or 4 bytes may follow
+};
+
 /// How the entry of a replaced function is made to reach its new body.
-enum class RedirectMethod { InPlace, HotPatch, NearJump };
+enum class RedirectMethod { InPlace, HotPatch, NearJump, ShortJump };
 
 llvm::StringRef toString(RedirectMethod method);
+
+/// Bytes of code that belong to nothing: alignment padding, which may hold a
+/// jump.
+struct Cave {
+  uint64_t address = 0, size = 0;
+};
+
+/// A function whose entry is to be redirected, and what lies around it.
+struct RedirectSite {
+  uint64_t entry = 0;
+  llvm::ArrayRef<uint8_t> body;
+  llvm::ArrayRef<uint8_t> before; ///< in front of the entry, nearest last
+  uint64_t padding = 0;           ///< bytes of it behind the body
+  llvm::ArrayRef<Cave> caves;     ///< by address; some may be out of reach
+};
 
 /// Bytes to be written over an entry.
 struct Redirect {
@@ -118,14 +141,11 @@ public:
   virtual bool decode(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
                       Instruction &out) const = 0;
 
-  /// Plans the redirect of the function at \p entry, whose body is \p body, to
-  /// \p destination. \p before holds the bytes in front of the entry, nearest
-  /// last, and \p padding how many bytes of alignment padding follow the body.
-  /// An error says why no redirect fits.
-  virtual llvm::Expected<Redirect>
-  planRedirect(uint64_t entry, llvm::ArrayRef<uint8_t> body,
-               llvm::ArrayRef<uint8_t> before, uint64_t padding,
-               uint64_t destination) const = 0;
+  /// What a field behind the bytes \p before may be part of, wherever
+  /// instructions begin.
+  virtual FieldUse fieldUse(llvm::ArrayRef<uint8_t> before) const = 0;
+  /// Whether a jump with an 8-bit field may start with this byte.
+  virtual bool isShortJump(uint8_t opcode) const = 0;
 
   /// The instructions of \p body, at \p entry, that a redirect may overwrite,
   /// and a jump to what follows them. An error when they can't stand elsewhere,
@@ -133,9 +153,20 @@ public:
   virtual llvm::Expected<DisplacedCode>
   displaceEntry(llvm::ArrayRef<uint8_t> body, uint64_t entry) const = 0;
 
-  /// How many bytes at the start of \p bytes are alignment padding. Nops that
-  /// the next function may own (a hot-patch prefix) don't count.
-  virtual uint64_t paddingLength(llvm::ArrayRef<uint8_t> bytes) const = 0;
+  /// Plans how the function of \p site is redirected to \p destination. An
+  /// error says why no redirect fits.
+  virtual llvm::Expected<Redirect> planRedirect(const RedirectSite &site,
+                                                uint64_t destination) const = 0;
+
+  /// How many bytes at the start of \p gap are alignment padding; 0 unless
+  /// nothing else is in it. \p following holds the code behind the gap: what
+  /// that may own (a hot-patch prefix) doesn't count.
+  virtual uint64_t paddingLength(llvm::ArrayRef<uint8_t> gap,
+                                 llvm::ArrayRef<uint8_t> following) const = 0;
+  /// How far from an entry a cave may begin or end, bytes.
+  virtual uint64_t caveReach() const = 0;
+  /// Whether an indirect branch may land on \p code where that is checked (IBT).
+  virtual bool isLandingPad(llvm::ArrayRef<uint8_t> code) const = 0;
 
   /// The GOT slot that the PLT entry at the start of \p bytes jumps through,
   /// and the entry's size; nothing when it is no PLT entry.

@@ -1,4 +1,4 @@
-//===- X86_64.cpp - x86-64: instructions and redirects --------------------===//
+//===- X86_64.cpp - x86-64: instructions and registers --------------------===//
 //
 // Part of relink, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -20,7 +20,6 @@
 #include "llvm/MC/MCTargetOptions.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/Endian.h"
-#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/TargetParser/Triple.h"
 
@@ -29,18 +28,6 @@ using support::endian::read32le;
 using support::endian::write32le;
 
 namespace relink {
-
-StringRef toString(RedirectMethod method) {
-  switch (method) {
-  case RedirectMethod::InPlace:
-    return "in place";
-  case RedirectMethod::HotPatch:
-    return "hot-patch nops";
-  case RedirectMethod::NearJump:
-    return "near jump";
-  }
-  llvm_unreachable("all methods are named");
-}
 
 namespace {
 
@@ -52,9 +39,10 @@ public:
   Error init();
   bool decode(ArrayRef<uint8_t> bytes, uint64_t address,
               Instruction &out) const override;
-  Expected<Redirect> planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
-                                  ArrayRef<uint8_t> before, uint64_t padding,
-                                  uint64_t destination) const override;
+  Expected<Redirect> planRedirect(const RedirectSite &site,
+                                  uint64_t destination) const override {
+    return planRedirectX86_64(*this, site, destination);
+  }
   bool readLinkedField(ArrayRef<uint8_t> object, uint64_t place,
                        ArrayRef<ObjectRelocation> relocations,
                        ArrayRef<uint8_t> linked, uint64_t address,
@@ -66,7 +54,21 @@ public:
                                         uint64_t entry) const override {
     return displaceEntryX86_64(*this, body, entry);
   }
-  uint64_t paddingLength(ArrayRef<uint8_t> bytes) const override;
+  FieldUse fieldUse(ArrayRef<uint8_t> before) const override {
+    return fieldUseX86_64(before);
+  }
+  bool isShortJump(uint8_t opcode) const override {
+    return isShortJumpX86_64(opcode);
+  }
+  uint64_t paddingLength(ArrayRef<uint8_t> gap,
+                         ArrayRef<uint8_t> following) const override {
+    return paddingLengthX86_64(*this, gap, following);
+  }
+  // endbr64, the two bytes of a short jump, 128 bytes, a near jump.
+  uint64_t caveReach() const override { return 4 + 2 + 128 + 5; }
+  bool isLandingPad(ArrayRef<uint8_t> code) const override {
+    return isLandingPadX86_64(code);
+  }
   std::optional<std::pair<uint64_t, unsigned>>
   decodePltEntry(ArrayRef<uint8_t> bytes, uint64_t address) const override;
   RegisterSet callerSaved() const override {
@@ -86,8 +88,6 @@ public:
 
 private:
   void findScratchRegisters();
-  Error checkNoJumpInto(uint64_t entry, ArrayRef<uint8_t> body, uint64_t from,
-                        uint64_t to) const;
 
   RegisterSet writtenBy(const MCInst &inst, const MCInstrDesc &desc) const;
 
@@ -339,6 +339,9 @@ bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
   out.isNop = instructions->getName(inst.getOpcode()).starts_with("NOOP") ||
               // xchg %ax,%ax is how 66 90 decodes.
               (size == 2 && bytes[0] == 0x66 && bytes[1] == 0x90);
+  // LLVM's tables don't say it of int3 and hlt.
+  out.endsFlow = desc.isBarrier() || desc.isReturn() || desc.isTrap() ||
+                 (size == 1 && (bytes[0] == 0xcc || bytes[0] == 0xf4));
   ArrayRef<uint8_t> encoding = bytes.take_front(size);
   out.clobbered = writtenBy(inst, desc);
   uint64_t target;
@@ -371,108 +374,6 @@ bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
     }
   }
   return true;
-}
-
-bool allNops(ArrayRef<uint8_t> bytes) {
-  return all_of(bytes, [](uint8_t b) { return b == 0x90; });
-}
-
-/// Refuses when a direct jump of \p body lands inside [from, to), which the
-/// redirect overwrites. A jump to `from` itself is fine: it finds the redirect.
-Error X86_64::checkNoJumpInto(uint64_t entry, ArrayRef<uint8_t> body,
-                              uint64_t from, uint64_t to) const {
-  for (uint64_t at = 0; at < body.size();) {
-    Instruction i;
-    if (!decode(body.drop_front(at), entry + at, i))
-      return makeError("its code at " + hex(entry + at) +
-                       " is no x86-64 instruction, so jumps into its entry "
-                       "can't be excluded");
-    if (i.branchTarget && !i.isCall && *i.branchTarget > from &&
-        *i.branchTarget < to)
-      return makeError("the instruction at " + hex(i.address) +
-                       " jumps to " + hex(*i.branchTarget) +
-                       ", into the bytes a jump at its entry would overwrite");
-    at += i.size;
-  }
-  return Error::success();
-}
-
-Expected<Redirect> X86_64::planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
-                                        ArrayRef<uint8_t> before,
-                                        uint64_t padding,
-                                        uint64_t destination) const {
-  // endbr64 stays: with IBT, indirect calls must land on it.
-  uint64_t skip = startsWithEndbr(body) ? sizeof(endbr64) : 0;
-  ArrayRef<uint8_t> rest = body.drop_front(skip);
-  uint64_t at = entry + skip;
-  auto nearJump = [&](uint64_t place) {
-    SmallVector<uint8_t, 8> bytes(5, 0xe9);
-    write32le(&bytes[1], uint32_t(destination - (place + 5)));
-    return bytes;
-  };
-  auto inReach = [&](uint64_t place) {
-    return isInt<32>(int64_t(destination - (place + 5)));
-  };
-
-  // -fpatchable-function-entry=N,M: M nops in front of the entry and, behind
-  // any endbr64, at least two nop bytes (66 90, or 90 90 from gcc 12).
-  bool shortSlot = rest.size() >= 2 && (rest[0] == 0x66 || rest[0] == 0x90) &&
-                   rest[1] == 0x90;
-  size_t prefix = before.size();
-  while (prefix && before[prefix - 1] == 0x90)
-    --prefix;
-  prefix = before.size() - prefix;
-  if (shortSlot && prefix >= 5 && inReach(entry - 6)) {
-    Redirect r;
-    r.method = RedirectMethod::HotPatch;
-    uint64_t pad = entry - std::min<size_t>(prefix, 6);
-    r.writes.push_back({pad, nearJump(pad)});
-    r.writes.push_back(
-        {at, {0xeb, uint8_t(int8_t(int64_t(pad) - int64_t(at + 2)))}});
-    return r;
-  }
-  if (!inReach(at))
-    return makeError("the new body at " + hex(destination) +
-                     " is out of a near jump's reach (2 GiB) from " + hex(at));
-  if (rest.size() + padding < 5)
-    return makeError("it has " + Twine(body.size()) + " bytes" +
-                     (padding ? " and " + std::to_string(padding) +
-                                    " of padding behind them"
-                              : "") +
-                     ", and a jump" + (skip ? " behind its endbr64" : "") +
-                     " needs " + Twine(skip + 5));
-  Redirect r;
-  r.method = rest.size() >= 5 && allNops(rest.take_front(5))
-                 ? RedirectMethod::HotPatch
-                 : RedirectMethod::NearJump;
-  if (Error e = checkNoJumpInto(entry, body, at, at + 5))
-    return e;
-  r.writes.push_back({at, nearJump(at)});
-  return r;
-}
-
-/// Assemblers pad with the long nops (66..., 0f 1f), linkers with int3 or nop;
-/// five or more one-byte nops in front of a function are its own, put there by
-/// -fpatchable-function-entry.
-uint64_t X86_64::paddingLength(ArrayRef<uint8_t> bytes) const {
-  uint64_t at = 0, oneByteNops = 0;
-  while (at < bytes.size() && at < 64) {
-    Instruction i;
-    uint8_t first = bytes[at];
-    if (first == 0xcc) {
-      ++at;
-      oneByteNops = 0;
-      continue;
-    }
-    bool maybeNop = first == 0x90 || first == 0x66 || first == 0x2e ||
-                    (first == 0x0f && at + 1 < bytes.size() &&
-                     bytes[at + 1] == 0x1f);
-    if (!maybeNop || !decode(bytes.drop_front(at), at, i) || !i.isNop)
-      break;
-    oneByteNops = i.size == 1 ? oneByteNops + 1 : 0;
-    at += i.size;
-  }
-  return oneByteNops >= 5 ? at - oneByteNops : at;
 }
 
 /// Linkers' entries are [endbr64] [mov index,%r11d (mold)] [bnd] jmp

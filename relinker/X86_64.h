@@ -12,13 +12,6 @@
 
 namespace relink {
 
-/// With IBT, indirect calls must land on this instruction.
-constexpr uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
-
-inline bool startsWithEndbr(llvm::ArrayRef<uint8_t> bytes) {
-  return bytes.take_front(sizeof(endbr64)).equals(endbr64);
-}
-
 /// See Target::displaceEntry().
 llvm::Expected<DisplacedCode> displaceEntryX86_64(const Target &target,
                                                   llvm::ArrayRef<uint8_t> body,
@@ -29,6 +22,16 @@ bool readLinkedFieldX86_64(llvm::ArrayRef<uint8_t> object, uint64_t place,
                            llvm::ArrayRef<ObjectRelocation> relocations,
                            llvm::ArrayRef<uint8_t> linked, uint64_t address,
                            LinkedField &out);
+
+// See the members of Target of these names.
+llvm::Expected<Redirect> planRedirectX86_64(const Target &target,
+                                            const RedirectSite &site,
+                                            uint64_t destination);
+uint64_t paddingLengthX86_64(const Target &target, llvm::ArrayRef<uint8_t> gap,
+                             llvm::ArrayRef<uint8_t> following);
+FieldUse fieldUseX86_64(llvm::ArrayRef<uint8_t> before);
+bool isShortJumpX86_64(uint8_t opcode);
+bool isLandingPadX86_64(llvm::ArrayRef<uint8_t> code);
 
 } // namespace relink
 

@@ -87,7 +87,7 @@ Error Displacer::copy(const Instruction &i) {
 }
 
 Expected<DisplacedCode> Displacer::run() {
-  uint64_t skip = startsWithEndbr(body) ? 4 : 0;
+  uint64_t skip = isLandingPadX86_64(body) ? 4 : 0;
   if (Error e = checkNoJumpBack(entry + skip))
     return e;
   while (out.displaced < std::min<uint64_t>(skip + redirectSize, body.size())) {

@@ -104,6 +104,7 @@ parseOtherCommand(const InputArgList &args, ArrayRef<std::string> inputs,
   } commands[] = {
       {OPT_check_loadable, Command::CheckLoadable, 1, ~0u, false,
        "--check-loadable FILE..."},
+      {OPT_survey, Command::Survey, 1, 1, false, "--survey APP"},
       {OPT_list_patches, Command::List, 1, 1, false, "--list FILE"},
       {OPT_verify, Command::Verify, 1, 1, false, "--verify FILE"},
       {OPT_revert, Command::Revert, 1, 1, true, "--revert FILE -o OUT"},
@@ -119,6 +120,7 @@ parseOtherCommand(const InputArgList &args, ArrayRef<std::string> inputs,
     out.all = args.hasArg(OPT_all);
     out.config.output = args.getLastArgValue(OPT_o).str();
     out.config.dropPrivileges = args.hasArg(OPT_drop_privileges);
+    out.config.verbose = args.hasArg(OPT_verbose);
     if (inputs.size() < c.least || inputs.size() > c.most ||
         (c.writes && out.config.output.empty()))
       return usageError(Twine("expected relink ") + c.usage);
@@ -208,6 +210,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   c.fullDebugInfo = args.hasArg(OPT_full_debug);
   c.fullSymbolTable = args.hasArg(OPT_full_symtab);
   c.keepRegisters = !args.hasArg(OPT_no_keep_registers);
+  c.redirectCalls = args.hasArg(OPT_redirect_calls);
   if (args.hasArg(OPT_no_in_place))
     c.inPlace = InPlacePolicy::Never;
 

@@ -13,7 +13,16 @@
 
 namespace relink {
 
-enum class Command { Relink, CheckLoadable, List, Verify, Revert, Export, Import };
+enum class Command {
+  Relink,
+  CheckLoadable,
+  Survey,
+  List,
+  Verify,
+  Revert,
+  Export,
+  Import
+};
 
 struct Invocation {
   Command command = Command::Relink;

@@ -43,6 +43,7 @@ defm sysroot : Eq<"sysroot", "<dir>", "Prefix of the system's library directorie
 def grp_how : OptionGroup<"how">, HelpText<"HOW IT IS DONE">;
 let Group = grp_how in {
 def no_in_place : F<"no-in-place", "Never overwrite an old body, always redirect to the new one">;
+def redirect_calls : F<"redirect-calls", "Let the app's own calls, jumps and virtual tables lead straight to the new bodies where it is certain that they mean a replaced function">;
 def no_debug : F<"no-debug", "Leave the patch's debug information out">;
 def full_debug : F<"full-debug", "Carry the patch's debug information even if it takes more than 64 KiB, what must be copied of the app's own included">;
 def full_symtab : F<"full-symtab", "Copy .symtab even if it is large, so that old bodies (NAME.relink.orig) and new local symbols are named in it">;
@@ -80,6 +81,7 @@ def import : F<"import", "Apply a portable patch: relink --import APP FIX.rlp -o
 def grp_other : OptionGroup<"other">, HelpText<"OTHER">;
 let Group = grp_other in {
 def check_loadable : F<"check-loadable", "Check the given files against the loaders' rules, and do nothing else">;
+def survey : F<"survey", "Say how each function of the given program could be redirected, each looked at alone, and do nothing else">;
 defm explain : Eq<"explain", "<rule>", "Explain a rule, by number or by the name of a refusal, or all of them">;
 def help : F<"help", "Print this help">;
 def h : Flag<["-"], "h">, Alias<help>;

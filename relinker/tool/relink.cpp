@@ -11,6 +11,7 @@
 #include "LoaderRules.h"
 #include "PortablePatch.h"
 #include "Relink.h"
+#include "Survey.h"
 #include "Verify.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -42,6 +43,20 @@ static int checkLoadable(ArrayRef<std::string> files) {
   return status;
 }
 
+/// `relink --survey FILE`
+static Error survey(const Invocation &call) {
+  Config config = call.config;
+  config.app = call.files[0];
+  Expected<Survey> found = surveyApp(config);
+  if (!found)
+    return found.takeError();
+  if (call.json)
+    outs() << formatv("{0:2}\n", toJson(*found));
+  else
+    printSurvey(*found, config.verbose, outs());
+  return Error::success();
+}
+
 /// What the commands that work on patched files say; true if all is well.
 static Expected<bool> runOther(const Invocation &call) {
   const Config &c = call.config;
@@ -53,6 +68,8 @@ static Expected<bool> runOther(const Invocation &call) {
     return true;
   };
   switch (call.command) {
+  case Command::Survey:
+    return done(survey(call));
   case Command::List:
     return done(listPatches(call.files[0], call.json, outs()));
   case Command::Revert:
