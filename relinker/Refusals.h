@@ -23,6 +23,7 @@ namespace relink {
 
 enum class Refusal {
   Clones,       ///< 13: clones of the old body
+  Inlined,      ///< 13: inlined copies of it
   SharedCode,   ///< 14: another function has the same address
   OtherBuild,   ///< 16: made for another binary
   LostCet,      ///< 16: without the IBT or SHSTK the app has

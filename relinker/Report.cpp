@@ -39,6 +39,7 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   for (const Remark &remark : plan.remarks)
     r.remarks.push_back({remark.symbol, remark.text});
   r.notes = output.notes;
+  r.notes.insert(r.notes.end(), plan.notes.begin(), plan.notes.end());
   r.appSize = image.bytes().size();
   r.outputSize = output.hasTail() ? output.tailOffset + output.tail.size()
                                   : r.appSize;
