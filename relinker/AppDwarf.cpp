@@ -7,6 +7,7 @@
 
 #include "AppDwarf.h"
 #include "DebugFile.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/DebugInfo/DWARF/DWARFDebugLine.h"
 #include "llvm/DebugInfo/DWARF/DWARFUnit.h"
 #include "llvm/DebugInfo/DWARF/DWARFUnitIndex.h"
@@ -33,6 +34,19 @@ StringRef DebugUnit::name() const {
 }
 
 StringRef DebugUnit::fileName() const { return baseName(name()); }
+
+bool DebugUnit::hasCodeAt(ArrayRef<uint64_t> addresses) const {
+  DWARFDie die = (skeleton ? skeleton : unit)->getUnitDIE();
+  auto ranges = die.getAddressRanges();
+  if (!ranges) {
+    consumeError(ranges.takeError());
+    return false;
+  }
+  return any_of(*ranges, [&](const DWARFAddressRange &r) {
+    return any_of(addresses,
+                  [&](uint64_t a) { return a >= r.LowPC && a < r.HighPC; });
+  });
+}
 
 StringRef DebugUnit::bytes() const {
   // The reader has checked that the unit lies in its section.
@@ -122,10 +136,11 @@ DwarfFile *AppDwarf::openSplit(const Twine &path) {
 }
 
 /// Looked for as gdb does (manual, "Separate Debug Files"): a .dwp beside the
-/// app, then the name in the compilation's directory; then beside the app.
+/// app or its debug file, then the name in the compilation's directory; then beside the app.
 void AppDwarf::addSplitUnit(DWARFUnit &skeleton, StringRef dwoName, uint64_t id,
-                            StringRef appPath) {
-  std::vector<std::string> places = {(appPath + ".dwp").str()};
+                            StringRef filePath, StringRef appPath) {
+  std::vector<std::string> places = {filePath.str() + ".dwp",
+                                     appPath.str() + ".dwp"};
   SmallString<256> path(dwoName);
   if (sys::path::is_relative(dwoName)) {
     const char *directory = skeleton.getCompilationDir();
@@ -169,7 +184,8 @@ void AppDwarf::addFile(std::unique_ptr<DwarfFile> file, StringRef appPath) {
     auto id = unit->getDWOId();
     if (!id)
       id = toUnsigned(die.find(DW_AT_GNU_dwo_id));
-    addSplitUnit(*unit, toStringRef(dwoName), id.value_or(0), appPath);
+    addSplitUnit(*unit, toStringRef(dwoName), id.value_or(0), file->path,
+                 appPath);
   }
   files.push_back(std::move(file));
 }
@@ -202,8 +218,19 @@ Expected<AppDwarf> AppDwarf::ofApp(const Image &image, const Config &config) {
   if (hasSection(elf, ".gnu_debugaltlink"))
     out.missing.push_back(baseName(from).str() +
                           " refers to another file for a part of it (dwz -m)");
-  out.addFile(std::move(file), from == image.path ? image.path : from);
+  out.addFile(std::move(file), image.path);
   return out;
+}
+
+const DebugUnit *AppDwarf::counterpart(const DebugUnit &other,
+                                       ArrayRef<uint64_t> addresses) const {
+  SmallVector<const DebugUnit *, 2> found;
+  for (const DebugUnit &unit : list)
+    if (!unit.unit->isTypeUnit() && unit.fileName() == other.fileName())
+      found.push_back(&unit);
+  if (found.size() > 1)
+    erase_if(found, [&](const DebugUnit *u) { return !u->hasCodeAt(addresses); });
+  return found.size() == 1 ? found.front() : nullptr;
 }
 
 AppDwarf AppDwarf::ofPatch(const Plan &plan, const Object &object) {

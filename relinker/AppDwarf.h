@@ -38,6 +38,7 @@ struct DebugUnit {
   /// DW_AT_name of the unit: the source file. Empty for a partial unit.
   llvm::StringRef name() const;
   llvm::StringRef fileName() const; ///< without directories
+  bool hasCodeAt(llvm::ArrayRef<uint64_t> addresses) const;
   /// The bytes of its entries.
   llvm::StringRef bytes() const;
   /// The source file that \p index of DW_AT_call_file means; empty if unknown.
@@ -61,6 +62,12 @@ public:
     return it == symbols.end() ? nullptr : it->second;
   }
 
+  /// The unit compiled from a file of the same name as \p other, and, if there
+  /// are several, the one that has code at one of \p addresses. Null if that
+  /// does not tell.
+  const DebugUnit *counterpart(const DebugUnit &other,
+                               llvm::ArrayRef<uint64_t> addresses) const;
+
   /// What can't be read, each in a few words: split units without their file,
   /// a file that several programs share (dwz -m).
   std::vector<std::string> missing;
@@ -68,7 +75,8 @@ public:
 private:
   void addFile(std::unique_ptr<DwarfFile> file, llvm::StringRef appPath);
   void addSplitUnit(llvm::DWARFUnit &skeleton, llvm::StringRef dwoName,
-                    uint64_t id, llvm::StringRef appPath);
+                    uint64_t id, llvm::StringRef filePath,
+                    llvm::StringRef appPath);
   DwarfFile *openSplit(const llvm::Twine &path);
   llvm::DWARFUnit *findSplit(DwarfFile &file, uint64_t id);
 

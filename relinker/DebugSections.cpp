@@ -71,7 +71,8 @@ private:
   DenseMap<const ObjectSection *, uint64_t> starts;
   DenseMap<const ObjectSymbol *, uint64_t> commons;
   StringMap<std::string> bytes;
-  uint64_t next = uint64_t(1) << 32;
+  /// Fits the 32-bit fields of thread-local variables.
+  uint64_t next = uint64_t(1) << 20;
 };
 
 void ObjectRelocator::place() {

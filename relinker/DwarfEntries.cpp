@@ -55,6 +55,13 @@ std::optional<DWARFFormValue> findAlong(DWARFDie die, ArrayRef<Attribute> any) {
   return std::nullopt;
 }
 
+DWARFDie declaredType(DWARFDie die) {
+  for (unsigned i = 0; die && i < mostHops; ++i, die = next(die))
+    if (DWARFDie type = referredEntry(die, DW_AT_type))
+      return behindSignature(type);
+  return {};
+}
+
 StringRef functionName(DWARFDie die) {
   StringRef linkage =
       toStringRef(findAlong(die, {DW_AT_linkage_name, DW_AT_MIPS_linkage_name}));

@@ -33,6 +33,9 @@ llvm::DWARFDie rootOf(llvm::DWARFDie die);
 std::optional<llvm::DWARFFormValue>
 findAlong(llvm::DWARFDie die, llvm::ArrayRef<llvm::dwarf::Attribute> any);
 
+/// What DW_AT_type says of \p die, or of one along that chain; invalid for void.
+llvm::DWARFDie declaredType(llvm::DWARFDie die);
+
 /// Linkage name, else name; empty if it has none.
 llvm::StringRef functionName(llvm::DWARFDie die);
 

@@ -58,8 +58,7 @@ private:
   void search(const DebugUnit &unit);
   void readFunction(DWARFDie die, const DebugUnit &unit);
   void readInlined(DWARFDie die, const DebugUnit &unit);
-  const SmallVector<unsigned, 1> &functionsOf(DWARFDie origin,
-                                              const DebugUnit &unit);
+  SmallVector<unsigned, 1> functionsOf(DWARFDie origin, const DebugUnit &unit);
   bool isInApp(uint64_t address) const;
   bool refersToOthers(const DebugUnit &unit) const;
   void dismissNamesakes();
@@ -74,7 +73,7 @@ private:
   /// The entry at the end of the chain from the replaced function's own.
   std::vector<std::pair<const DwarfFile *, uint64_t>> own;
   /// Of the unit that is read, by offset.
-  std::map<uint64_t, SmallVector<unsigned, 1>> origins;
+  DenseMap<uint64_t, SmallVector<unsigned, 1>> origins;
   std::vector<uint32_t> newOffsets; ///< entries of replaced functions
 };
 
@@ -84,8 +83,8 @@ bool InlineSearch::isInApp(uint64_t address) const {
   return address && home && (home->p_flags & PF_X);
 }
 
-const SmallVector<unsigned, 1> &
-InlineSearch::functionsOf(DWARFDie origin, const DebugUnit &unit) {
+SmallVector<unsigned, 1> InlineSearch::functionsOf(DWARFDie origin,
+                                                   const DebugUnit &unit) {
   auto [it, isNew] = origins.try_emplace(origin.getOffset());
   if (isNew)
     it->second = names.find(origin, unit);
@@ -93,7 +92,7 @@ InlineSearch::functionsOf(DWARFDie origin, const DebugUnit &unit) {
 }
 
 void InlineSearch::readFunction(DWARFDie die, const DebugUnit &unit) {
-  const auto &numbers = functionsOf(die, unit);
+  auto numbers = functionsOf(die, unit);
   if (!numbers.empty() && !unit.skeleton)
     newOffsets.push_back(die.getOffset());
   if (!die.find(DW_AT_declaration))
@@ -112,7 +111,7 @@ void InlineSearch::readInlined(DWARFDie die, const DebugUnit &unit) {
   DWARFDie origin = referredEntry(die, DW_AT_abstract_origin);
   if (!origin)
     return;
-  const auto &numbers = functionsOf(origin, unit);
+  auto numbers = functionsOf(origin, unit);
   if (numbers.empty())
     return;
   for (unsigned number : numbers)

@@ -50,6 +50,16 @@ constexpr RefusalText refusals[] = {
      "away, moved or overridden. The app's table stays, since objects and other "
      "libraries point to it, so calls through it would not reach what the patch's "
      "source says."},
+    {Refusal::Layout, "layout", 16,
+     "A struct, class or union has another size or other members in the patch "
+     "than in the app, and code of the app that stays reads and writes it as it "
+     "was. The units of the app that use it have to be part of the patch, "
+     "compiled with the fix. Only types that the unit of a replaced function "
+     "defines are compared, if both sides have debug information."},
+    {Refusal::VariableType, "variable-type", 4,
+     "A variable that the patch shares with the app has another type there, as "
+     "the debug information of both says. The sizes are the same, but the bytes "
+     "don't mean the same."},
     {Refusal::Constructors, "constructors", 16,
      "A function that runs at start or end (an initialiser of global variables, a "
      "function with the constructor attribute) differs from the app's. The "
@@ -73,7 +83,8 @@ constexpr RuleText rules[] = {
         "differs."},
     {4, "A variable that the app also has is the app's: state is never forked. "
         "The patch's initial value is ignored, with a remark where it differs. "
-        "Another size or kind is an error. --new-data NAME asks for a fresh one."},
+        "Another size, kind or type is an error. --new-data NAME asks for a fresh "
+        "one."},
     {5, "Read-only data is the patch's own, unless it equals the app's. Virtual "
         "tables and type information are always the app's."},
     {6, "What the app lacks is added, if something that is kept refers to it."},

@@ -19,6 +19,7 @@
 #include "Error.h"
 #include "Imports.h"
 #include "Inlining.h"
+#include "Layouts.h"
 #include "Link.h"
 #include "PatchReader.h"
 #include "Rules.h"
@@ -101,6 +102,10 @@ Expected<Report> relink(const Config &config) {
   if (!dwarf)
     return dwarf.takeError();
   if (Error e = checkInlinedCopies(config, app, *dwarf, plan))
+    return e;
+  if (Error e = checkVariableTypes(config, app, *dwarf, plan))
+    return e;
+  if (Error e = checkLayouts(config, app, *dwarf, plan))
     return e;
   if (Error e = findFunctionBounds(app, unwind, plan))
     return e;

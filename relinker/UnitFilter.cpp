@@ -55,11 +55,15 @@ NameEnds::NameEnds(const StringSet<> &names) : nodes(1) {
       nodes.emplace_back();
     }
     nodes[at].isName = !entry.first().empty();
+    if (!entry.first().empty())
+      lastLetters[uint8_t(entry.first().back())] = true;
   }
 }
 
 template <typename F>
 void NameEnds::forEach(StringRef bytes, size_t end, F visit) const {
+  if (!end || !lastLetters[uint8_t(bytes[end - 1])])
+    return;
   uint32_t at = 0;
   for (size_t length = 1; length <= end; ++length) {
     char c = bytes[end - length];
@@ -90,9 +94,9 @@ const WordSet &UnitFilter::offsetsIn(const DwarfFile &file, bool split) {
 /// DW_FORM_string, which gcc takes for names of up to three characters.
 bool UnitFilter::hasInlineName(StringRef bytes) const {
   bool found = false;
-  for (size_t end = bytes.find('\0'); end != StringRef::npos && !found;
-       end = bytes.find('\0', end + 1))
-    ends.forEach(bytes, end, [&](size_t) { found = true; });
+  for (size_t end = 1; end < bytes.size() && !found; ++end)
+    if (bytes[end] == 0)
+      ends.forEach(bytes, end, [&](size_t) { found = true; });
   return found;
 }
 

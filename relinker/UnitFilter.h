@@ -18,6 +18,7 @@
 
 #include "AppDwarf.h"
 #include "llvm/ADT/StringSet.h"
+#include <array>
 
 namespace relink {
 
@@ -54,6 +55,7 @@ private:
     llvm::SmallVector<std::pair<char, uint32_t>, 2> next;
     bool isName = false;
   };
+  std::array<bool, 256> lastLetters = {};
   std::vector<Node> nodes; ///< a trie of the names read backwards
 };
 
