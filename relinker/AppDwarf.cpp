@@ -8,7 +8,6 @@
 #include "AppDwarf.h"
 #include "DebugFile.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/DebugInfo/DWARF/DWARFDebugLine.h"
 #include "llvm/DebugInfo/DWARF/DWARFUnit.h"
 #include "llvm/DebugInfo/DWARF/DWARFUnitIndex.h"
 #include "llvm/Support/Endian.h"
@@ -55,19 +54,12 @@ StringRef DebugUnit::bytes() const {
   return all.slice(from, unit->getNextUnitOffset());
 }
 
-std::string DebugUnit::sourceFile(uint64_t index) const {
-  DWARFUnit &home = skeleton ? *skeleton : *unit;
-  auto table = home.getContext().getLineTableForUnit(
-      &home, [](Error e) { consumeError(std::move(e)); });
-  std::string out;
-  if (!table) {
-    consumeError(table.takeError());
-    return out;
-  }
-  if (*table)
-    (*table)->getFileNameByIndex(
-        index, {}, DILineInfoSpecifier::FileLineInfoKind::BaseNameOnly, out);
-  return out;
+iterator_range<const DWARFDebugInfoEntry *> DebugUnit::entries() const {
+  if (!check->isSound(*unit))
+    return {nullptr, nullptr};
+  auto all = unit->dies();
+  return {all.empty() ? nullptr : &*all.begin(),
+          all.empty() ? nullptr : &*all.begin() + unit->getNumDIEs()};
 }
 
 /// A .dwp finds units by hash tables (DWARF 5, section 7.3.5.3), which LLVM's
@@ -123,6 +115,8 @@ DwarfFile *AppDwarf::openSplit(const Twine &path) {
     return nullptr;
   file->buffer = std::move(buffer);
   for (auto &unit : file->context->dwo_compile_units()) {
+    if (!UnitCheck::isFirstEntrySound(*unit))
+      continue;
     // DWARF 5 has the id in the header, GNU's extension of DWARF 4 doesn't.
     auto id = unit->getDWOId();
     if (!id)
@@ -165,7 +159,7 @@ void AppDwarf::addSplitUnit(DWARFUnit &skeleton, StringRef dwoName, uint64_t id,
       unit->setRangesSection(
           &app.getRangesSection(),
           skeleton.getUnitDIE().getRangesBaseAttribute().value_or(0));
-    list.push_back({unit, &skeleton, file});
+    list.push_back({unit, &skeleton, file, check.get()});
     return;
   }
   missing.push_back("the file " + dwoName.str() + " is not there");
@@ -173,12 +167,13 @@ void AppDwarf::addSplitUnit(DWARFUnit &skeleton, StringRef dwoName, uint64_t id,
 
 void AppDwarf::addFile(std::unique_ptr<DwarfFile> file, StringRef appPath) {
   for (auto &unit : file->context->normal_units()) {
-    DWARFDie die = unit->getUnitDIE();
+    DWARFDie die = UnitCheck::isFirstEntrySound(*unit) ? unit->getUnitDIE()
+                                                       : DWARFDie();
     if (!die)
       continue;
     auto dwoName = die.find({DW_AT_dwo_name, DW_AT_GNU_dwo_name});
     if (!dwoName || unit->isTypeUnit()) {
-      list.push_back({unit.get(), nullptr, file.get()});
+      list.push_back({unit.get(), nullptr, file.get(), check.get()});
       continue;
     }
     auto id = unit->getDWOId();

@@ -15,6 +15,7 @@
 #define RELINK_APPDWARF_H
 
 #include "DebugSections.h"
+#include "UnitCheck.h"
 
 namespace relink {
 
@@ -34,6 +35,7 @@ struct DebugUnit {
   llvm::DWARFUnit *unit = nullptr;
   llvm::DWARFUnit *skeleton = nullptr; ///< null unless split
   DwarfFile *file = nullptr;           ///< that holds `unit`
+  UnitCheck *check = nullptr;
 
   /// DW_AT_name of the unit: the source file. Empty for a partial unit.
   llvm::StringRef name() const;
@@ -41,8 +43,8 @@ struct DebugUnit {
   bool hasCodeAt(llvm::ArrayRef<uint64_t> addresses) const;
   /// The bytes of its entries.
   llvm::StringRef bytes() const;
-  /// The source file that \p index of DW_AT_call_file means; empty if unknown.
-  std::string sourceFile(uint64_t index) const;
+  /// Its entries; none if they can't be read.
+  llvm::iterator_range<const llvm::DWARFDebugInfoEntry *> entries() const;
 };
 
 class AppDwarf {
@@ -80,6 +82,7 @@ private:
   DwarfFile *openSplit(const llvm::Twine &path);
   llvm::DWARFUnit *findSplit(DwarfFile &file, uint64_t id);
 
+  std::unique_ptr<UnitCheck> check = std::make_unique<UnitCheck>();
   std::vector<std::unique_ptr<DwarfFile>> files;
   llvm::StringMap<DwarfFile *> splitFiles; ///< null: not there
   llvm::DenseMap<std::pair<DwarfFile *, uint64_t>, llvm::DWARFUnit *> splitUnits;

@@ -374,7 +374,7 @@ static std::vector<DWARFUnit *> withTypeUnits(const DebugUnit &unit) {
   WordSet signatures;
   signatures.add(words);
   for (size_t n = 0; n < out.size(); ++n) {
-    StringRef bytes = DebugUnit{out[n], nullptr, unit.file}.bytes();
+    StringRef bytes = DebugUnit{out[n], nullptr, unit.file, nullptr}.bytes();
     for (size_t i = 0; i + 8 <= bytes.size(); ++i) {
       const char *at = bytes.data() + i;
       if (!signatures.contains(support::endian::read32le(at)))
@@ -389,7 +389,7 @@ static std::vector<DWARFUnit *> withTypeUnits(const DebugUnit &unit) {
   return out;
 }
 
-static void addTypes(DWARFUnit &unit, std::map<std::string, DWARFDie> &out) {
+static void addTypes(const DebugUnit &unit, std::map<std::string, DWARFDie> &out) {
   auto add = [&](DWARFDie named, DWARFDie type) {
     type = behindSignature(type);
     if (!isAggregate(type) || type.find(DW_AT_declaration) ||
@@ -401,8 +401,8 @@ static void addTypes(DWARFUnit &unit, std::map<std::string, DWARFDie> &out) {
     if (!name.empty())
       out.try_emplace(scopeOf(named) + name.str(), type);
   };
-  for (const DWARFDebugInfoEntry &entry : unit.dies()) {
-    DWARFDie die(&unit, &entry);
+  for (const DWARFDebugInfoEntry &entry : unit.entries()) {
+    DWARFDie die(unit.unit, &entry);
     if (die.getTag() == DW_TAG_typedef) {
       DWARFDie type = referredEntry(die, DW_AT_type);
       if (type && isAggregate(type) && ownName(type).empty())
@@ -416,7 +416,7 @@ static void addTypes(DWARFUnit &unit, std::map<std::string, DWARFDie> &out) {
 std::map<std::string, DWARFDie> typesOf(const DebugUnit &unit) {
   std::map<std::string, DWARFDie> out;
   for (DWARFUnit *u : withTypeUnits(unit))
-    addTypes(*u, out);
+    addTypes({u, nullptr, unit.file, unit.check}, out);
   return out;
 }
 

@@ -17,6 +17,7 @@
 #include "FunctionNames.h"
 #include "Refusals.h"
 #include "Selections.h"
+#include "SourceFiles.h"
 #include "UnitFilter.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/DebugInfo/DWARF/DWARFDebugAbbrev.h"
@@ -134,7 +135,7 @@ void InlineSearch::readInlined(DWARFDie die, const DebugUnit &unit) {
   if (p.into.empty())
     p.into = hex(starts.front());
   uint64_t line = toUnsigned(die.find(DW_AT_call_line), 0);
-  p.source = unit.sourceFile(toUnsigned(die.find(DW_AT_call_file), 0));
+  p.source = sourceFileName(unit, toUnsigned(die.find(DW_AT_call_file), 0));
   if (!p.source.empty() && line)
     p.source += ":" + std::to_string(line);
   for (unsigned number : numbers) {
@@ -145,13 +146,16 @@ void InlineSearch::readInlined(DWARFDie die, const DebugUnit &unit) {
 
 void InlineSearch::search(const DebugUnit &unit) {
   origins.clear();
-  for (const DWARFDebugInfoEntry &entry : unit.unit->dies()) {
+  for (const DWARFDebugInfoEntry &entry : unit.entries()) {
     DWARFDie die(unit.unit, &entry);
     if (die.getTag() == DW_TAG_subprogram)
       readFunction(die, unit);
     else if (die.getTag() == DW_TAG_inlined_subroutine)
       readInlined(die, unit);
   }
+  // A split unit would forget its skeleton.
+  if (!unit.skeleton)
+    unit.unit->clear();
 }
 
 /// A static function's copies refer to the same entry as its own body does.

@@ -67,7 +67,7 @@ std::optional<Location> locationOf(DWARFDie variable) {
 
 /// Calls \p visit with each variable of the unit that has a place in memory.
 template <typename F> void forEachVariable(const DebugUnit &unit, F visit) {
-  for (const DWARFDebugInfoEntry &entry : unit.unit->dies()) {
+  for (const DWARFDebugInfoEntry &entry : unit.entries()) {
     DWARFDie die(unit.unit, &entry);
     if (die.getTag() == DW_TAG_variable)
       if (auto location = locationOf(die))
