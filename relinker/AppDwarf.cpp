@@ -34,7 +34,7 @@ StringRef DebugUnit::name() const {
 
 StringRef DebugUnit::fileName() const { return baseName(name()); }
 
-bool DebugUnit::hasCodeAt(ArrayRef<uint64_t> addresses) const {
+bool DebugUnit::hasCodeIn(uint64_t begin, uint64_t end) const {
   DWARFDie die = (skeleton ? skeleton : unit)->getUnitDIE();
   auto ranges = die.getAddressRanges();
   if (!ranges) {
@@ -42,8 +42,7 @@ bool DebugUnit::hasCodeAt(ArrayRef<uint64_t> addresses) const {
     return false;
   }
   return any_of(*ranges, [&](const DWARFAddressRange &r) {
-    return any_of(addresses,
-                  [&](uint64_t a) { return a >= r.LowPC && a < r.HighPC; });
+    return r.LowPC < end && begin < r.HighPC;
   });
 }
 
@@ -162,7 +161,7 @@ void AppDwarf::addSplitUnit(DWARFUnit &skeleton, StringRef dwoName, uint64_t id,
     list.push_back({unit, &skeleton, file, check.get()});
     return;
   }
-  missing.push_back("the file " + dwoName.str() + " is not there");
+  missing.push_back(dwoName.str() + " is not there");
 }
 
 void AppDwarf::addFile(std::unique_ptr<DwarfFile> file, StringRef appPath) {
@@ -224,7 +223,10 @@ const DebugUnit *AppDwarf::counterpart(const DebugUnit &other,
     if (!unit.unit->isTypeUnit() && unit.fileName() == other.fileName())
       found.push_back(&unit);
   if (found.size() > 1)
-    erase_if(found, [&](const DebugUnit *u) { return !u->hasCodeAt(addresses); });
+    erase_if(found, [&](const DebugUnit *u) {
+      return none_of(addresses,
+                     [&](uint64_t a) { return u->hasCodeIn(a, a + 1); });
+    });
   return found.size() == 1 ? found.front() : nullptr;
 }
 

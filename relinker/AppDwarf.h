@@ -40,7 +40,7 @@ struct DebugUnit {
   /// DW_AT_name of the unit: the source file. Empty for a partial unit.
   llvm::StringRef name() const;
   llvm::StringRef fileName() const; ///< without directories
-  bool hasCodeAt(llvm::ArrayRef<uint64_t> addresses) const;
+  bool hasCodeIn(uint64_t begin, uint64_t end) const;
   /// The bytes of its entries.
   llvm::StringRef bytes() const;
   /// Its entries; none if they can't be read.

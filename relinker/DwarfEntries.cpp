@@ -75,7 +75,8 @@ SmallVector<uint64_t, 2> startsOf(DWARFDie die) {
     consumeError(ranges.takeError());
   else
     for (const DWARFAddressRange &r : *ranges)
-      out.push_back(r.LowPC);
+      if (r.LowPC < r.HighPC)
+        out.push_back(r.LowPC);
   return out;
 }
 

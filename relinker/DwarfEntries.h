@@ -39,7 +39,8 @@ llvm::DWARFDie declaredType(llvm::DWARFDie die);
 /// Linkage name, else name; empty if it has none.
 llvm::StringRef functionName(llvm::DWARFDie die);
 
-/// Addresses where the ranges of \p die start.
+/// Addresses where the ranges of \p die start. Old bodies that an earlier patch
+/// has left behind have none: their extent is empty.
 llvm::SmallVector<uint64_t, 2> startsOf(llvm::DWARFDie die);
 
 } // namespace relink

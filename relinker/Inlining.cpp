@@ -247,26 +247,42 @@ Error refuseInlined(const Image &image, const Plan &plan,
                     listed(callers));
 }
 
+/// Whether the code of an earlier patch came without its DWARF.
+bool hasUnknownPatch(const Image &image, const AppDwarf &dwarf) {
+  return any_of(image.sections, [&](const Section &s) {
+    return (s.flags & SHF_EXECINSTR) && s.name.starts_with(".patch.") &&
+           none_of(dwarf.units(), [&](const DebugUnit &u) {
+             return u.hasCodeIn(s.address, s.address + s.size);
+           });
+  });
+}
+
 /// One line, however many functions it is about.
 void note(const Image &image, const AppDwarf &dwarf, const InlineSearch &search,
           Plan &plan) {
-  std::vector<std::string> unknown;
-  for (auto [number, r] : enumerate(plan.replacements))
-    if (!search.isKnown(number) || !dwarf.missing.empty())
-      unknown.push_back(shown(r.body->name));
-  if (unknown.empty())
-    return;
-  std::string why = " has no debug information";
-  if (!dwarf.missing.empty())
-    why = "'s debug information is not complete (" + dwarf.missing.front() +
-          (dwarf.missing.size() > 1
-               ? ", nor " + std::to_string(dwarf.missing.size() - 1) + " others"
-               : "") +
-          ")";
-  else if (dwarf.isPresent())
-    why = "'s debug information lacks them";
-  plan.notes.push_back(image.path + why + ": inlined copies of " +
-                       listed(unknown) + " can't be excluded");
+  std::vector<std::string> all, unknown;
+  for (auto [number, r] : enumerate(plan.replacements)) {
+    all.push_back(shown(r.body->name));
+    if (!search.isKnown(number))
+      unknown.push_back(all.back());
+  }
+  auto add = [&](const Twine &why, ArrayRef<std::string> names) {
+    plan.notes.push_back((image.path + why + ": inlined copies of " +
+                          listed(names) + " can't be excluded")
+                             .str());
+  };
+  size_t files = dwarf.missing.size();
+  if (!dwarf.isPresent())
+    add(" has no debug information", all);
+  else if (files)
+    add("'s debug information is not complete: " + dwarf.missing.front() +
+            (files > 1 ? ", nor are " + std::to_string(files - 1) + " others"
+                       : std::string()),
+        all);
+  else if (!unknown.empty())
+    add(" has no debug information about a part of its code", unknown);
+  else if (hasUnknownPatch(image, dwarf))
+    add(" has no debug information about an earlier patch", all);
 }
 
 } // namespace
