@@ -25,7 +25,7 @@ namespace {
 
 constexpr unsigned mostNested = 24;
 /// Entries that one description may take.
-constexpr unsigned mostEntries = 100000;
+constexpr unsigned mostEntries = 20000;
 
 bool isQualifier(Tag tag) {
   switch (tag) {

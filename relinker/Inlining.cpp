@@ -35,9 +35,10 @@ constexpr size_t mostListed = 10;
 struct Place {
   unsigned function = 0; ///< number of the replaced function
   uint64_t root = 0;     ///< its entry's offset
-  const DwarfFile *file = nullptr;
+  const DebugUnit *unit = nullptr;
   uint64_t address = 0; ///< of the copy
-  std::string into, source;
+  std::string into;
+  uint64_t callFile = 0, callLine = 0;
 };
 
 class InlineSearch {
@@ -128,16 +129,14 @@ void InlineSearch::readInlined(DWARFDie die, const DebugUnit &unit) {
     return;
   auto copies = startsOf(die);
   Place p;
-  p.file = unit.file;
+  p.unit = &unit;
   p.root = rootOf(origin).getOffset();
   p.address = copies.empty() ? starts.front() : copies.front();
   p.into = functionName(into).str();
   if (p.into.empty())
     p.into = hex(starts.front());
-  uint64_t line = toUnsigned(die.find(DW_AT_call_line), 0);
-  p.source = sourceFileName(unit, toUnsigned(die.find(DW_AT_call_file), 0));
-  if (!p.source.empty() && line)
-    p.source += ":" + std::to_string(line);
+  p.callFile = toUnsigned(die.find(DW_AT_call_file), 0);
+  p.callLine = toUnsigned(die.find(DW_AT_call_line), 0);
   for (unsigned number : numbers) {
     p.function = number;
     places.push_back(p);
@@ -164,7 +163,7 @@ void InlineSearch::dismissNamesakes() {
   erase_if(places, [&](const Place &p) {
     auto [file, root] = own[p.function];
     return names.isLocal(p.function) && file &&
-           (file != p.file || root != p.root);
+           (file != p.unit->file || root != p.root);
   });
 }
 
@@ -219,22 +218,24 @@ std::string listed(ArrayRef<std::string> names) {
 Error refuseInlined(const Image &image, const Plan &plan,
                     ArrayRef<Place> places) {
   std::vector<std::string> functions, callers;
-  auto add = [](std::vector<std::string> &to, const std::string &name) {
-    if (!is_contained(to, name))
-      to.push_back(name);
-  };
+  StringSet<> seenFunctions, seenCallers;
   std::string lines;
   for (const Place &p : places) {
-    add(functions, shown(plan.replacements[p.function].body->name));
-    add(callers, shown(p.into));
+    const std::string &name = plan.replacements[p.function].body->name;
+    if (seenFunctions.insert(name).second)
+      functions.push_back(shown(name));
+    if (seenCallers.insert(p.into).second)
+      callers.push_back(shown(p.into));
   }
   for (const Place &p : places.take_front(mostListed)) {
     lines += "\n>>> ";
     if (functions.size() > 1)
       lines += shown(plan.replacements[p.function].body->name) + " ";
     lines += "inlined into " + shown(p.into) + " at " + hex(p.address);
-    if (!p.source.empty())
-      lines += " (" + p.source + ")";
+    std::string source = sourceFileName(*p.unit, p.callFile);
+    if (!source.empty())
+      lines += " (" + source +
+               (p.callLine ? ":" + std::to_string(p.callLine) : "") + ")";
   }
   if (places.size() > mostListed)
     lines += "\n>>> and " + std::to_string(places.size() - mostListed) + " more";
