@@ -25,6 +25,7 @@ relink_packages_test="
   attr
   clang-22
   dpkg-dev
+  dwz
   elfutils
   file
   gdb

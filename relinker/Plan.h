@@ -135,6 +135,7 @@ struct Plan {
   std::vector<std::pair<std::string, uint64_t>> bound;
   std::vector<std::string> added;
   std::vector<Remark> remarks;
+  std::vector<std::string> notes; ///< for the summary, about no one symbol
 
   /// Fills `definitions`, `originalsCalled` and `frames`.
   llvm::Error indexObjects();

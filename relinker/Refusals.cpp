@@ -28,6 +28,12 @@ constexpr RefusalText refusals[] = {
      "constants in place of them (.constprop, .isra, .part). Callers reach the "
      "clone, and it holds the old body. The patch has to hold a clone of the "
      "same name, or replace all of the clone's callers."},
+    {Refusal::Inlined, "inlined", 13,
+     "The compiler has inlined the function into another that the patch does not "
+     "replace, so that the old code would go on running there. The app's debug "
+     "information says where. Replace these callers too: give the objects they "
+     "are in, compiled with the fix. Callers that the patch holds and that did "
+     "not change are no matter: their code is the same with the fix."},
     {Refusal::SharedCode, "shared-code", 14,
      "The linker found two functions with the same code and kept one body for "
      "both (identical code folding, --icf). To redirect one is to redirect the "
@@ -44,6 +50,16 @@ constexpr RefusalText refusals[] = {
      "away, moved or overridden. The app's table stays, since objects and other "
      "libraries point to it, so calls through it would not reach what the patch's "
      "source says."},
+    {Refusal::Layout, "layout", 16,
+     "A struct, class or union has another size or other members in the patch "
+     "than in the app, and code of the app that stays reads and writes it as it "
+     "was. The units of the app that use it have to be part of the patch, "
+     "compiled with the fix. Only types that the unit of a replaced function "
+     "defines are compared, if both sides have debug information."},
+    {Refusal::VariableType, "variable-type", 4,
+     "A variable that the patch shares with the app has another type there, as "
+     "the debug information of both says. The sizes are the same, but the bytes "
+     "don't mean the same."},
     {Refusal::Constructors, "constructors", 16,
      "A function that runs at start or end (an initialiser of global variables, a "
      "function with the constructor attribute) differs from the app's. The "
@@ -67,7 +83,8 @@ constexpr RuleText rules[] = {
         "differs."},
     {4, "A variable that the app also has is the app's: state is never forked. "
         "The patch's initial value is ignored, with a remark where it differs. "
-        "Another size or kind is an error. --new-data NAME asks for a fresh one."},
+        "Another size, kind or type is an error. --new-data NAME asks for a fresh "
+        "one."},
     {5, "Read-only data is the patch's own, unless it equals the app's. Virtual "
         "tables and type information are always the app's."},
     {6, "What the app lacks is added, if something that is kept refers to it."},
@@ -95,8 +112,9 @@ constexpr RuleText rules[] = {
          "leaves the library's alone."},
     {12, "An export that the patch adds appears in .dynsym; hidden stays hidden; "
          "-Bsymbolic of the app is honoured."},
-    {13, "Refused: clones of the old function live on elsewhere. Inlined copies are "
-         "not looked for."},
+    {13, "Refused: copies of the old function live on elsewhere, as clones or "
+         "inlined. Inlined copies are found in the app's debug information; "
+         "without it a note says that they can't be excluded."},
     {14, "Refused: another function shares the address."},
     {15, "Refused: no redirect fits the entry, or a jump of the function leads "
          "into the bytes that it would overwrite. Tried in this order: hot-patch "

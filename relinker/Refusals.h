@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Rules 13 to 17: patches that would apply, but not mean what their author
+// Rules 4 and 13 to 17: patches that would apply, but not mean what their author
 // thinks. Each can be accepted knowingly (`--accept NAME`), and each is
 // explained by `relink --explain`.
 //
@@ -24,10 +24,13 @@ namespace relink {
 
 enum class Refusal {
   Clones,       ///< 13: clones of the old body
+  Inlined,      ///< 13: inlined copies of it
   SharedCode,   ///< 14: another function has the same address
   OtherBuild,   ///< 16: made for another binary
   LostCet,      ///< 16: without the IBT or SHSTK the app has
   VirtualTable, ///< a virtual table of another shape
+  Layout,       ///< 16: a type of another layout
+  VariableType, ///< 4: a shared variable of another type
   Constructors, ///< what runs at start or end differs
 };
 

@@ -12,12 +12,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "Relink.h"
+#include "AppDwarf.h"
 #include "Commit.h"
 #include "Comparison.h"
 #include "Compose.h"
 #include "DebugFile.h"
 #include "Error.h"
 #include "Imports.h"
+#include "Inlining.h"
+#include "Layouts.h"
 #include "Link.h"
 #include "PatchReader.h"
 #include "Rules.h"
@@ -113,6 +116,17 @@ Expected<Report> relink(const Config &config) {
     return e;
   if (plan.isNothingToDo())
     return finish(config, app, *index, plan, {}, pending);
+
+  // What only the app's debug information can tell.
+  auto dwarf = AppDwarf::ofApp(app, config);
+  if (!dwarf)
+    return dwarf.takeError();
+  if (Error e = checkInlinedCopies(config, app, *dwarf, plan))
+    return e;
+  if (Error e = checkVariableTypes(config, app, *dwarf, plan))
+    return e;
+  if (Error e = checkLayouts(config, app, *dwarf, plan))
+    return e;
   if (Error e = findFunctionBounds(app, unwind, plan))
     return e;
 

@@ -42,6 +42,7 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   r.notes = output.notes;
   r.redirectedCalls = output.redirectedCalls;
   r.redirectedSlots = output.redirectedSlots;
+  r.notes.insert(r.notes.end(), plan.notes.begin(), plan.notes.end());
   r.appSize = image.bytes().size();
   r.outputSize = output.hasTail() ? output.tailOffset + output.tail.size()
                                   : r.appSize;

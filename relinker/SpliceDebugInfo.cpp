@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Splice.h"
+#include "UnitCheck.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/DebugInfo/DWARF/DWARFCompileUnit.h"
 #include "llvm/DebugInfo/DWARF/DWARFContext.h"
@@ -99,11 +100,15 @@ void EntryHider::run() {
   auto dwarf = DWARFContext::create(
       **file, DWARFContext::ProcessDebugRelocations::Ignore, nullptr, "", ignore,
       ignore);
+  for (auto &unit : dwarf->compile_units())
+    if (!UnitCheck::isFirstEntrySound(*unit))
+      return;
+  UnitCheck check;
   for (const ReplacedFunction &f : out.replaced) {
     if (f.method == RedirectMethod::InPlace)
       continue;
     DWARFCompileUnit *unit = dwarf->getCompileUnitForCodeAddress(f.oldAddress);
-    if (!unit || !unit->getUnitDIE(false))
+    if (!unit || !check.isSound(*unit) || !unit->getUnitDIE(false))
       continue;
     for (const DWARFDebugInfoEntry &entry : unit->dies()) {
       DWARFDie die(unit, &entry);

@@ -68,6 +68,7 @@ config.substitutions += [
 # feature: the program that shows it
 for feature, program in {
     "clang": "clang-22",
+    "dwz": "dwz",
     "gdb": "gdb",
     "gold": "ld.gold",
     "mold": "mold",
