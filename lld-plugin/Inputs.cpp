@@ -129,7 +129,7 @@ std::unique_ptr<MemoryBuffer> Inputs::reserveFor(StringRef path) {
   Sizes most;
   most.fill(bytesRead);
   most = poolSizes(most);
-  reserve.emplace(machine, options, most);
+  reserve.emplace(machine, options, most, reserveName);
   contents.sizes = poolSizes(named);
   reserve->update(contents);
   return reserve->takeBuffer();
@@ -160,7 +160,7 @@ void Inputs::checkEntries(StringRef name, StringRef bytes) {
 }
 
 void Inputs::take(StringRef name, Source &source) {
-  source.isTaken = true;
+  source.isTaken = anyTaken = true;
   if (!source.path.empty()) {
     auto file = readRealFile(source.path);
     if (!file)
@@ -201,7 +201,8 @@ bool Inputs::traced(StringRef line) {
 
 Error Inputs::finish() {
   std::lock_guard<std::mutex> lock(mutex);
-  if (std::exchange(isFinished, true) ||
+  // lld tries whether it can create the output before it reads anything.
+  if (!anyTaken || std::exchange(isFinished, true) ||
       options.hotPatch == HotPatchPolicy::Off)
     return Error::success();
   contents.hotPatch = !anyReady ? HotPatchKind::None

@@ -86,7 +86,7 @@ private:
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> kept;
   std::optional<ReserveObject> reserve;
   ReserveContents contents;
-  bool anyReady = false, mixed = false, isFinished = false;
+  bool anyTaken = false, anyReady = false, mixed = false, isFinished = false;
   std::vector<std::string> notReady, odd, bitcode;
 };
 

@@ -81,12 +81,16 @@ Error parsePool(StringRef item, LinkOptions &o) {
 
 Error parseReserve(StringRef text, LinkOptions &o) {
   o.reserve = o.askedReserve = text != "none";
-  o.pools = defaultPools;
-  o.spareHeaders = 2;
-  if (text == "none" || text == "default")
+  if (text == "none")
     return Error::success();
+  if (text == "default") {
+    o.pools = defaultPools;
+    o.spareHeaders = defaultSpareHeaders;
+    return Error::success();
+  }
+  // Compilers split what follows -Wl at commas.
   SmallVector<StringRef, 8> items;
-  text.split(items, ',');
+  SplitString(text, items, ",+");
   for (StringRef item : items)
     if (Error e = parsePool(item, o))
       return e;
@@ -282,7 +286,8 @@ Expected<LinkOptions> parseLinkOptions(ArrayRef<const char *> argv,
   if ((kind.script || kind.rawBinary) && !o.askedReserve)
     o.reserve = false;
   if (kind.script)
-    o.spareHeaders = 0;
+    o.spareHeaders = 0; // it may have a PHDRS command
+  o.spareHeaders += o.spareHeaders && o.spareHeaders % 2 == 0;
   // There is no note to record entries in.
   if (!o.reserve && !askedHotPatch)
     o.hotPatch = HotPatchPolicy::Off;
@@ -296,10 +301,10 @@ void printAddedHelp(raw_ostream &os) {
   os << R"(
 ADDED BY ld.relink (ld.relink(1) has the details):
   --patch-reserve=<list>  Room for later patches: KIND:SIZE or KIND:PERCENT%,
-                          separated by commas, KIND one of text, rodata, relro,
-                          data, bss, and phdrs:N for spare program headers; what
-                          is not named has its default:
-                          text:2%,rodata:1%,relro:512,data:1%,bss:4K,phdrs:2
+                          separated by + or a comma (not after -Wl), KIND one of
+                          text, rodata, relro, data, bss, and phdrs:N for spare program headers (an
+                          odd number); what is not named has its default:
+                          text:2%,rodata:1%,relro:512,data:1%,bss:4K,phdrs:3
   --patch-reserve=none, --no-patch-reserve
                           No room and no .note.relink: link as ld.lld does
   --function-padding=<n>  n bytes (32, 1K) or percent (10%) of room behind each

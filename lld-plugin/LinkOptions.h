@@ -40,9 +40,12 @@ struct Padding {
 
 enum class HotPatchPolicy { Off, Allow, Require };
 
+/// Two segments for a patch and one for its tables.
+constexpr unsigned defaultSpareHeaders = 3;
+
 struct LinkOptions {
   std::array<PoolRequest, reserve::poolKinds> pools; ///< by PoolKind - 1
-  unsigned spareHeaders = 2;
+  unsigned spareHeaders = defaultSpareHeaders; ///< 0 or odd
   bool reserve = true;        ///< an object with pools and a note is linked in
   bool askedReserve = false;  ///< --patch-reserve was given
   Padding padding;

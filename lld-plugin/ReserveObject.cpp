@@ -91,6 +91,7 @@ private:
     sections.push_back(std::move(s));
     return sections.size(); // its index in the file
   }
+  void addSpareNotes();
   void addNote();
   void addTables();
 
@@ -113,6 +114,7 @@ Builder::Builder(uint16_t machine, const LinkOptions &options,
       s.room = largest[i];
     poolIndices.push_back(add(std::move(s)));
   }
+  addSpareNotes();
   addNote();
   add({".note.gnu.property", SHT_NOTE, SHF_ALLOC, 8, propertyNote(machine)});
   add({".note.GNU-stack", SHT_PROGBITS, 0, 1, ""});
@@ -120,9 +122,21 @@ Builder::Builder(uint16_t machine, const LinkOptions &options,
 }
 
 /// lld makes one PT_NOTE of neighbouring notes of one alignment, so notes that
-/// alternate between 8 and 4 get one each. .note.relink itself, aligned to 4,
-/// separates the first from notes of other inputs. The spare ones have no
-/// descriptor: where one would start depends on the alignment.
+/// alternate between 8 and 4 get one each. In front are notes of start-up
+/// files, aligned to 4; behind come the build-id (4), the properties (8), both
+/// or nothing. So the first and the last spare one are aligned to 8, which
+/// takes an odd number, and .note.relink, aligned to 4, closes the row. Spare
+/// ones have no descriptor: where it would start depends on the alignment.
+void Builder::addSpareNotes() {
+  for (unsigned i = 0; i < options.spareHeaders; ++i) {
+    unsigned align = i % 2 ? 4 : 8;
+    std::string data = note(spareHeaderNoteType, noteOwner, "");
+    data.resize(alignTo(data.size(), align));
+    spareIndices.push_back(add({".note.relink.spare" + std::to_string(i + 1),
+                                SHT_NOTE, SHF_ALLOC, align, data}));
+  }
+}
+
 void Builder::addNote() {
   Header h;
   memset(&h, 0, sizeof(h));
@@ -140,14 +154,6 @@ void Builder::addNote() {
   noteSection = sections.size();
   unsigned noteIndex = add({".note.relink", SHT_NOTE, SHF_ALLOC, 4,
                             note(reserveNoteType, noteOwner, desc)});
-  for (unsigned i = 0; i < options.spareHeaders; ++i) {
-    unsigned align = i % 2 ? 4 : 8;
-    std::string data = note(spareHeaderNoteType, noteOwner, "");
-    data.resize(alignTo(data.size(), align));
-    spareIndices.push_back(add({".note.relink.spare" + std::to_string(i + 1),
-                                SHT_NOTE, SHF_ALLOC, align, data}));
-  }
-
   uint64_t at = 20 + sizeof(Header); // the descriptor starts at 20
   std::string relocations;
   auto relocate = [&](uint64_t place, unsigned target) {
@@ -263,11 +269,12 @@ bool ReserveObject::supports(uint16_t machine, uint8_t fileClass,
 }
 
 ReserveObject::ReserveObject(uint16_t machine, const LinkOptions &options,
-                             const std::array<uint64_t, poolKinds> &largest)
+                             const std::array<uint64_t, poolKinds> &largest,
+                             StringRef name)
     : machine(machine) {
   Builder b(machine, options, largest);
   b.layOut();
-  owned = WritableMemoryBuffer::getNewUninitMemBuffer(b.fileSize, "relink");
+  owned = WritableMemoryBuffer::getNewUninitMemBuffer(b.fileSize, name);
   bytes = owned->getBufferStart();
   b.write(bytes);
   noteOffset = b.sections[b.noteSection].offset + 20;
@@ -283,6 +290,11 @@ ReserveObject::ReserveObject(uint16_t machine, const LinkOptions &options,
     pool->kind = s.pool + 1;
     record += sizeof(Pool);
   }
+  for (const NewSection &s : b.sections)
+    if (StringRef(s.name).starts_with(".note.relink.spare")) {
+      reinterpret_cast<Spare *>(bytes + record)->size = s.data.size();
+      record += sizeof(Spare);
+    }
 }
 
 void ReserveObject::update(const ReserveContents &c) {

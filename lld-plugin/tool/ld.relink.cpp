@@ -68,6 +68,7 @@ int main(int argc, char **argv) {
     bool good = link(arguments, outs());
     if (options->help)
       printAddedHelp(outs());
+    outs().flush();
     lld::exitLld(!good);
   }
 
@@ -83,6 +84,6 @@ int main(int argc, char **argv) {
   arguments.push_back("--trace");
   TraceFilter out(inputs, options->trace);
   bool good = link(arguments, out);
-  out.flush();
+  outs().flush();
   lld::exitLld(!good);
 }

@@ -128,6 +128,12 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
     return inputs.empty() ? usageError("--check-loadable needs a file")
                           : ParseResult::Run;
   }
+  if (args.hasArg(OPT_reserve)) {
+    out.reserveOf = args.getLastArgValue(OPT_reserve).str();
+    out.json = args.hasArg(OPT_json);
+    return inputs.empty() ? ParseResult::Run
+                          : usageError("--reserve takes one file and no other");
+  }
   if (inputs.size() < 2)
     return usageError("expected the program and at least one patch object");
 

@@ -17,6 +17,7 @@ struct Invocation {
   Config config;
   bool json = false, quiet = false;
   std::vector<std::string> checkLoadable;
+  std::string reserveOf; ///< --reserve
 };
 
 enum class ParseResult { Run, Done, UsageError };

@@ -67,6 +67,7 @@ def json : F<"json", "Print the summary as JSON on standard output">;
 def grp_other : OptionGroup<"other">, HelpText<"OTHER">;
 let Group = grp_other in {
 def check_loadable : F<"check-loadable", "Check the given files against the loaders' rules, and do nothing else">;
+defm reserve : Eq<"reserve", "<app>", "Say what ld.relink reserved in this program, and do nothing else">;
 defm explain : Eq<"explain", "<rule>", "Explain a rule, by number or by the name of a refusal, or all of them">;
 def help : F<"help", "Print this help">;
 def h : Flag<["-"], "h">, Alias<help>;

@@ -6,8 +6,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "CommandLine.h"
+#include "Error.h"
 #include "LoaderRules.h"
 #include "Relink.h"
+#include "Reserve.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -38,6 +40,28 @@ static int checkLoadable(ArrayRef<std::string> files) {
   return status;
 }
 
+/// `relink --reserve APP`
+static int printReserveOf(StringRef path, bool asJson) {
+  auto fail = [](Error e) {
+    errs() << "error: " << toString(std::move(e)) << "\n";
+    return 1;
+  };
+  auto image = Image::open(path);
+  if (!image)
+    return fail(image.takeError());
+  auto reserve = readReserve(**image);
+  if (!reserve)
+    return fail(reserve.takeError());
+  if (!*reserve)
+    return fail(makeError(path + ": it has no reserve\n"
+                          ">>> remedy: link it with ld.relink"));
+  if (asJson)
+    outs() << formatv("{0:2}\n", toJson(**reserve, path));
+  else
+    printReserve(**reserve, path, outs());
+  return 0;
+}
+
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   Invocation call;
@@ -51,6 +75,8 @@ int main(int argc, char **argv) {
   }
   if (!call.checkLoadable.empty())
     return checkLoadable(call.checkLoadable);
+  if (!call.reserveOf.empty())
+    return printReserveOf(call.reserveOf, call.json);
 
   Expected<Report> report = relink::relink(call.config);
   if (!report) {
