@@ -230,9 +230,9 @@ Error Inputs::finish() {
     warn(what + ": bitcode is not looked at by --hotpatch=require");
   if (notReady.empty() && odd.empty())
     return Error::success();
-  return makeError("--hotpatch=require: " +
-                   Twine(notReady.size() + odd.size()) +
-                   " refusals, each stated above");
+  size_t count = notReady.size() + odd.size();
+  return makeError("--hotpatch=require: " + Twine(count) +
+                   (count == 1 ? " object" : " objects") + " refused");
 }
 
 } // namespace relink

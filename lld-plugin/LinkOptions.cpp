@@ -67,7 +67,7 @@ Error parsePool(StringRef item, LinkOptions &o) {
     pool.bytes = least;
     if (size.getAsInteger(10, pool.percent) || pool.percent > 1000)
       return makeError("--patch-reserve=" + item +
-                       "%: expected a percentage of at most 1000");
+                       ": expected a percentage of at most 1000");
     if (!pool.percent)
       pool.bytes = 0;
     return Error::success();
