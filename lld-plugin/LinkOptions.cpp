@@ -184,6 +184,8 @@ void LldView::look(StringRef arg) {
       kind.inputs = true;
       return;
     }
+    if (name.starts_with("dT")) // --default-script
+      name = name.drop_front();
     if (name.starts_with("T") && !name.starts_with("Ttext") &&
         !name.starts_with("Tdata") && !name.starts_with("Tbss")) {
       kind.script = true;
