@@ -110,7 +110,8 @@ Inputs::Sizes Inputs::poolSizes(const Sizes &held) const {
   Sizes out;
   for (unsigned i = 0; i < poolKinds; ++i) {
     const PoolRequest &p = options.pools[i];
-    out[i] = alignTo(std::max(p.bytes, held[i] * p.percent / 100), 64);
+    uint64_t share = std::min(held[i] / 100 * p.percent, p.most);
+    out[i] = alignTo(std::max(p.bytes, share), 64);
   }
   return out;
 }

@@ -19,14 +19,14 @@ namespace {
 
 constexpr uint64_t maxPool = uint64_t(1) << 30;
 
-/// Pools that nobody asked for are small: 3 % of a program of 300 KB and more,
-/// a few kilobytes of a smaller one. Those of .bss take no bytes of the file.
+/// Pools that nobody asked for are small: 3 % of a program of 300 KB, a few
+/// kilobytes of a smaller one, and in a large one what several patches take.
 constexpr std::array<PoolRequest, reserve::poolKinds> defaultPools = {{
-    {4096, 2}, // text
-    {1024, 1}, // rodata
-    {512, 0},  // relro
-    {1024, 1}, // data
-    {4096, 0}, // bss
+    {4096, 2, 256 << 10}, // text
+    {1024, 1, 64 << 10},  // rodata
+    {512, 0},             // relro
+    {1024, 1, 64 << 10},  // data
+    {4096, 0},            // bss: takes no bytes of the file
 }};
 
 /// What lld's options say about the link.

@@ -26,10 +26,11 @@
 namespace relink {
 
 /// A number of bytes, or a percentage of what the link holds of that kind, but
-/// then `bytes` at least.
+/// then `bytes` at least and `most` at most.
 struct PoolRequest {
   uint64_t bytes = 0;
   unsigned percent = 0;
+  uint64_t most = UINT64_MAX;
 };
 
 struct Padding {
