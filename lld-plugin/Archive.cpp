@@ -22,9 +22,8 @@ constexpr uint64_t headerSize = 60; ///< struct ar_hdr
 /// A member header as GNU ar writes it: the name is \p name, the fields that
 /// lld does not read are those of ar's deterministic mode.
 void writeHeader(char *out, const Twine &name, uint64_t size) {
-  std::string text =
-      formatv("{0,-16}{1,-12}{2,-6}{3,-6}{4,-8}{5,-10}`\n", name.str(), 0, 0, 0,
-              644, size);
+  std::string text = formatv("{0,-16}{1,-12}{2,-6}{3,-6}{4,-8}{5,-10}`\n",
+                             name.str(), 0, 0, 0, 644, size);
   memcpy(out, text.data(), headerSize);
 }
 

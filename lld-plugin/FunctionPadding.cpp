@@ -111,20 +111,18 @@ template <class ELFT> void PaddedObject::planSections(const Padding &padding) {
     }
     if (!mayGrow(*name))
       continue;
-    uint64_t room =
-        alignTo(padding.percent ? h.sh_size * padding.percent / 100
-                                : padding.bytes,
-                instructionAlign(machine));
+    uint64_t room = alignTo(padding.percent ? h.sh_size * padding.percent / 100
+                                            : padding.bytes,
+                            instructionAlign(machine));
     uint64_t at = alignTo(newSize, copyAlign);
-    uint64_t headerOffset =
-        reinterpret_cast<const char *>(&h) - bytes.data();
+    uint64_t headerOffset = reinterpret_cast<const char *>(&h) - bytes.data();
     if (!room)
       continue;
     copied += h.sh_size;
     if (copied > bytes.size()) // sections overlap: no compiler made this
       return sections.clear();
-    sections.push_back({headerOffset, h.sh_offset, h.sh_size, at,
-                        h.sh_size + room});
+    sections.push_back(
+        {headerOffset, h.sh_offset, h.sh_size, at, h.sh_size + room});
     newSize = at + h.sh_size + room;
   }
 }

@@ -43,8 +43,8 @@ unsigned nopLength(uint16_t machine, ArrayRef<uint8_t> code) {
   unsigned mode = modrm >> 6, length = at + 3;
   if ((modrm & 0x38) || mode == 3)
     return 0;
-  length += (modrm & 7) == 4;                    // SIB
-  length += mode == 1 ? 1 : mode == 2 ? 4 : 0;   // displacement
+  length += (modrm & 7) == 4;                  // SIB
+  length += mode == 1 ? 1 : mode == 2 ? 4 : 0; // displacement
   return length <= code.size() ? length : 0;
 }
 
@@ -111,9 +111,8 @@ ArrayRef<uint8_t> Scanner::code(uint32_t section) const {
 }
 
 void Scanner::readFunctions() {
-  auto table = llvm::find_if(headers, [](const ELFT::Shdr &h) {
-    return h.sh_type == SHT_SYMTAB;
-  });
+  auto table = llvm::find_if(
+      headers, [](const ELFT::Shdr &h) { return h.sh_type == SHT_SYMTAB; });
   if (table == headers.end())
     return;
   auto read = file.symbols(&*table);

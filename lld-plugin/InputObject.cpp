@@ -39,8 +39,7 @@ MachineOf machineOfModule(StringRef bytes) {
   }
 }
 
-std::optional<PoolKind> poolFor(uint32_t type, uint64_t flags,
-                                StringRef name) {
+std::optional<PoolKind> poolFor(uint32_t type, uint64_t flags, StringRef name) {
   if (!(flags & SHF_ALLOC) || (flags & SHF_TLS) || type == SHT_NOTE ||
       type == SHT_X86_64_UNWIND || name == ".eh_frame")
     return std::nullopt;
@@ -97,9 +96,8 @@ MachineOf machineOf(StringRef bytes) {
   auto [fileClass, encoding] = object::getElfArchType(bytes);
   // e_machine has the same place in both classes.
   const char *at = bytes.data() + offsetof(Elf32_Ehdr, e_machine);
-  uint16_t machine = encoding == ELFDATA2MSB
-                         ? support::endian::read16be(at)
-                         : support::endian::read16le(at);
+  uint16_t machine = encoding == ELFDATA2MSB ? support::endian::read16be(at)
+                                             : support::endian::read16le(at);
   return {machine, fileClass, encoding};
 }
 

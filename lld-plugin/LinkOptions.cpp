@@ -58,7 +58,8 @@ Error parsePool(StringRef item, LinkOptions &o) {
   }
   auto kind = llvm::find(reserve::poolNames, name);
   if (kind == std::end(reserve::poolNames))
-    return makeError("--patch-reserve=" + item + ": expected one of text, "
+    return makeError("--patch-reserve=" + item +
+                     ": expected one of text, "
                      "rodata, relro, data, bss, phdrs");
   PoolRequest &pool = o.pools[kind - std::begin(reserve::poolNames)];
   uint64_t least = pool.bytes;
@@ -100,11 +101,11 @@ Error parseReserve(StringRef text, LinkOptions &o) {
 Error parsePadding(StringRef text, LinkOptions &o) {
   o.padding = {};
   StringRef number = text;
-  bool good = number.consume_back("%")
-                  ? !number.getAsInteger(10, o.padding.percent) &&
-                        o.padding.percent <= 1000
-                  : parseSize(number, o.padding.bytes) &&
-                        o.padding.bytes <= 65536;
+  bool good =
+      number.consume_back("%")
+          ? !number.getAsInteger(10, o.padding.percent) &&
+                o.padding.percent <= 1000
+          : parseSize(number, o.padding.bytes) && o.padding.bytes <= 65536;
   return good ? Error::success()
               : makeError("--function-padding=" + text +
                           ": expected at most 64K, or a percentage of at most "
@@ -113,8 +114,7 @@ Error parsePadding(StringRef text, LinkOptions &o) {
 
 Error parseHotPatch(StringRef text, LinkOptions &o) {
   if (text != "require" && text != "allow" && text != "off")
-    return makeError("--hotpatch=" + text +
-                     ": expected require, allow or off");
+    return makeError("--hotpatch=" + text + ": expected require, allow or off");
   o.hotPatch = text == "require" ? HotPatchPolicy::Require
                : text == "allow" ? HotPatchPolicy::Allow
                                  : HotPatchPolicy::Off;
@@ -304,8 +304,9 @@ void printAddedHelp(raw_ostream &os) {
 ADDED BY ld.relink (ld.relink(1) has the details):
   --patch-reserve=<list>  Room for later patches: KIND:SIZE or KIND:PERCENT%,
                           separated by + or a comma (not after -Wl), KIND one of
-                          text, rodata, relro, data, bss, and phdrs:N for spare program headers (an
-                          odd number); what is not named has its default:
+                          text, rodata, relro, data, bss; and phdrs:N for an odd
+                          number of spare program headers. What is not named has
+                          its default:
                           text:2%,rodata:1%,relro:512,data:1%,bss:4K,phdrs:3
   --patch-reserve=none, --no-patch-reserve
                           No room and no .note.relink: link as ld.lld does
@@ -315,8 +316,8 @@ ADDED BY ld.relink (ld.relink(1) has the details):
                           allow: record which have them (default); off
   --hotpatch-except=<glob>
                           Objects that --hotpatch=require lets pass
-  -r, -T and --oformat=binary links get a reserve only if --patch-reserve asks
-  for one, -r links none.
+  A link with -T or --oformat=binary gets a reserve only if --patch-reserve asks
+  for one, a link with -r gets none.
 
   Ready for patches:
     clang -O2 -fpatchable-function-entry=8,6 -ffunction-sections \

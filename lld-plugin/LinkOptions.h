@@ -34,7 +34,7 @@ struct PoolRequest {
 };
 
 struct Padding {
-  uint64_t bytes = 0; ///< behind each function section, at most 64 KiB
+  uint64_t bytes = 0;   ///< behind each function section, at most 64 KiB
   unsigned percent = 0; ///< of its size, at most 1000
   explicit operator bool() const { return bytes || percent; }
 };
@@ -46,14 +46,14 @@ constexpr unsigned defaultSpareHeaders = 3;
 
 struct LinkOptions {
   std::array<PoolRequest, reserve::poolKinds> pools; ///< by PoolKind - 1
-  unsigned spareHeaders = defaultSpareHeaders; ///< 0 or odd
-  bool reserve = true;        ///< an object with pools and a note is linked in
-  bool askedReserve = false;  ///< --patch-reserve was given
+  unsigned spareHeaders = defaultSpareHeaders;       ///< 0 or odd
+  bool reserve = true;       ///< an object with pools and a note is linked in
+  bool askedReserve = false; ///< --patch-reserve was given
   Padding padding;
   HotPatchPolicy hotPatch = HotPatchPolicy::Allow;
   std::vector<std::string> hotPatchExcept; ///< globs
-  bool help = false;      ///< --help
-  bool trace = false;     ///< --trace is the user's
+  bool help = false;                       ///< --help
+  bool trace = false;                      ///< --trace is the user's
   bool reproduce = false; ///< --reproduce: the inputs are written out as read
 
   /// The command line for lld, argv[0] included, without our options.

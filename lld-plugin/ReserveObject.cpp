@@ -65,12 +65,11 @@ std::string propertyNote(uint16_t machine) {
   property[0] = machine == EM_AARCH64 ? GNU_PROPERTY_AARCH64_FEATURE_1_AND
                                       : GNU_PROPERTY_X86_FEATURE_1_AND;
   property[1] = 4;
-  property[2] = machine == EM_AARCH64
-                    ? GNU_PROPERTY_AARCH64_FEATURE_1_BTI |
-                          GNU_PROPERTY_AARCH64_FEATURE_1_PAC |
-                          GNU_PROPERTY_AARCH64_FEATURE_1_GCS
-                    : GNU_PROPERTY_X86_FEATURE_1_IBT |
-                          GNU_PROPERTY_X86_FEATURE_1_SHSTK;
+  property[2] = machine == EM_AARCH64 ? GNU_PROPERTY_AARCH64_FEATURE_1_BTI |
+                                            GNU_PROPERTY_AARCH64_FEATURE_1_PAC |
+                                            GNU_PROPERTY_AARCH64_FEATURE_1_GCS
+                                      : GNU_PROPERTY_X86_FEATURE_1_IBT |
+                                            GNU_PROPERTY_X86_FEATURE_1_SHSTK;
   return note(NT_GNU_PROPERTY_TYPE_0, "GNU", rawBytes(property));
 }
 

@@ -40,7 +40,8 @@ public:
   /// Whether there can be one for this e_machine, EI_CLASS and EI_DATA.
   static bool supports(uint16_t machine, uint8_t fileClass, uint8_t encoding);
 
-  /// \p name is the one lld prints for it, \p largest are the sizes that update() may be called with at most.
+  /// \p name is the one lld prints for it, \p largest are the sizes that
+  /// update() may be called with at most.
   ReserveObject(uint16_t machine, const LinkOptions &options,
                 const std::array<uint64_t, reserve::poolKinds> &largest,
                 llvm::StringRef name);

@@ -21,18 +21,23 @@ relink::Inputs *inputs = nullptr;
 
 } // namespace
 
-// Static members take no object, so they are called as functions.
+// Static members take no object, so they are called as functions. The names are
+// those of lld-plugin/CMakeLists.txt.
+#define GET_FILE                                                               \
+  "_ZN4llvm12MemoryBuffer7getFileERKNS_5TwineEbbbSt8optionalINS_5AlignEE"
+#define CREATE "_ZN4llvm16FileOutputBuffer6createENS_9StringRefEmj"
+
 InputFile realGetFile(const Twine &path, bool isText, bool needsNul,
                       bool isVolatile, std::optional<Align> align)
-    __asm__("__real__ZN4llvm12MemoryBuffer7getFileERKNS_5TwineEbbbSt8optionalINS_5AlignEE");
+    __asm__("__real_" GET_FILE);
 OutputFile realCreate(StringRef path, size_t size, unsigned flags)
-    __asm__("__real__ZN4llvm16FileOutputBuffer6createENS_9StringRefEmj");
+    __asm__("__real_" CREATE);
 
 InputFile wrapGetFile(const Twine &path, bool isText, bool needsNul,
                       bool isVolatile, std::optional<Align> align)
-    __asm__("__wrap__ZN4llvm12MemoryBuffer7getFileERKNS_5TwineEbbbSt8optionalINS_5AlignEE");
+    __asm__("__wrap_" GET_FILE);
 OutputFile wrapCreate(StringRef path, size_t size, unsigned flags)
-    __asm__("__wrap__ZN4llvm16FileOutputBuffer6createENS_9StringRefEmj");
+    __asm__("__wrap_" CREATE);
 
 InputFile wrapGetFile(const Twine &path, bool isText, bool needsNul,
                       bool isVolatile, std::optional<Align> align) {

@@ -209,12 +209,11 @@ json::Value toJson(const Reserve &r, StringRef path) {
                       {"spareHeaders", std::move(headers)},
                       {"paddingBytes", r.paddingBytes},
                       {"paddingPercent", r.paddingPercent},
-                      {"hotPatch",
-                       json::Object{{"kind", toString(r.hotPatch)},
-                                    {"entryNops", r.entryNops},
-                                    {"prefixNops", r.prefixNops},
-                                    {"objects", r.codeObjects},
-                                    {"ready", r.readyObjects}}}};
+                      {"hotPatch", json::Object{{"kind", toString(r.hotPatch)},
+                                                {"entryNops", r.entryNops},
+                                                {"prefixNops", r.prefixNops},
+                                                {"objects", r.codeObjects},
+                                                {"ready", r.readyObjects}}}};
 }
 
 } // namespace relink
