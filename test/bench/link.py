@@ -83,10 +83,10 @@ def large(linker, runs):
     for i in range(1, len(options)):
         row(f"link, all of LLVM, {what[i]}: time", times[i], "ms", "ld.lld",
             times[0], "<= 1.1" if i < 3 else "<= 1.25")
+    memory = [peak_memory(c) / 1024 for c in commands]  # and makes the files
     for i in range(2, len(options)):
         row(f"the same, {what[i]}: bytes loaded", loaded(names[i]) / 1e6, "MB",
             "ld.lld", loaded(names[0]) / 1e6, "<= 1.03" if i == 2 else "")
-    memory = [peak_memory(c) / 1024 for c in commands]
     for i in (2, 4):
         row(f"the same, {what[i]}: peak memory", memory[i], "MB", "ld.lld",
             memory[0], "")
