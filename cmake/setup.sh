@@ -28,8 +28,10 @@ relink_packages_test="
   dwz
   elfutils
   file
+  g++-aarch64-linux-gnu
   gdb
   libcap2-bin
+  libc6-dev-arm64-cross
   libclang-rt-22-dev
   libgtest-dev
   liblief-dev

@@ -53,6 +53,9 @@ def found(name):
 
 
 config.substitutions += [
+    # A directory for gcc's -B.
+    (r"%ldrelink-dir\b", os.path.join(build, "libexec", "relink")),
+    (r"%ldrelink\b", os.path.join(programs, "ld.relink")),
     (r"%relink\b(?!-)", os.path.join(programs, "relink")),
     (r"%cc\b", "gcc"),
     (r"%cxx\b", "g++"),
@@ -62,6 +65,9 @@ config.substitutions += [
     # For -fuse-ld=lld: gcc -B%lld -fuse-ld=lld
     (r"%lld\b", llvm_tools),
     (r"%python\b", "python3"),
+    (r"%aarch64-cc\b", "aarch64-linux-gnu-gcc"),
+    (r"%aarch64-cxx\b", "aarch64-linux-gnu-g++"),
+    (r"%aarch64-run\b", "qemu-aarch64 -L /usr/aarch64-linux-gnu"),
     (r"%inputs\b", os.path.join(source, "Inputs")),
 ]
 
@@ -70,6 +76,8 @@ for feature, program in {
     "clang": "clang-22",
     "dwz": "dwz",
     "gdb": "gdb",
+    "aarch64-cxx": "aarch64-linux-gnu-g++",
+    "aarch64-run": "qemu-aarch64",
     "gold": "ld.gold",
     "mold": "mold",
     "musl": "musl-gcc",

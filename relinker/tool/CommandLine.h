@@ -17,6 +17,7 @@ enum class Command {
   Relink,
   CheckLoadable,
   Survey,
+  Reserve,
   List,
   Verify,
   Revert,

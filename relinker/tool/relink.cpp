@@ -7,10 +7,12 @@
 
 #include "CommandLine.h"
 #include "Diagnostic.h"
+#include "Error.h"
 #include "History.h"
 #include "LoaderRules.h"
 #include "PortablePatch.h"
 #include "Relink.h"
+#include "Reserve.h"
 #include "Survey.h"
 #include "Verify.h"
 #include "llvm/Support/InitLLVM.h"
@@ -57,6 +59,24 @@ static Error survey(const Invocation &call) {
   return Error::success();
 }
 
+/// `relink --reserve APP`
+static Error printReserveOf(StringRef path, bool asJson) {
+  auto image = Image::open(path);
+  if (!image)
+    return image.takeError();
+  auto reserve = readReserve(**image);
+  if (!reserve)
+    return reserve.takeError();
+  if (!*reserve)
+    return makeError(path + ": it has no reserve\n>>> remedy: link it with "
+                     "ld.relink");
+  if (asJson)
+    outs() << formatv("{0:2}\n", toJson(**reserve, path));
+  else
+    printReserve(**reserve, path, outs());
+  return Error::success();
+}
+
 /// What the commands that work on patched files say; true if all is well.
 static Expected<bool> runOther(const Invocation &call) {
   const Config &c = call.config;
@@ -70,6 +90,8 @@ static Expected<bool> runOther(const Invocation &call) {
   switch (call.command) {
   case Command::Survey:
     return done(survey(call));
+  case Command::Reserve:
+    return done(printReserveOf(call.files[0], call.json));
   case Command::List:
     return done(listPatches(call.files[0], call.json, outs()));
   case Command::Revert:

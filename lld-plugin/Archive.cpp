@@ -1,0 +1,148 @@
+//===- Archive.cpp - Archives as lld reads them ---------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Archive.h"
+#include "Wrap.h"
+#include "llvm/Object/Archive.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Parallel.h"
+
+using namespace llvm;
+
+namespace relink {
+namespace {
+
+constexpr uint64_t headerSize = 60; ///< struct ar_hdr
+
+/// A member header as GNU ar writes it: the name is \p name, the fields that
+/// lld does not read are those of ar's deterministic mode.
+void writeHeader(char *out, const Twine &name, uint64_t size) {
+  std::string text = formatv("{0,-16}{1,-12}{2,-6}{3,-6}{4,-8}{5,-10}`\n",
+                             name.str(), 0, 0, 0, 644, size);
+  memcpy(out, text.data(), headerSize);
+}
+
+class PaddedArchive {
+public:
+  PaddedArchive(std::vector<ArchiveMember> members, const Padding &padding);
+  std::unique_ptr<MemoryBuffer> write(StringRef identifier);
+  bool isPadded() const {
+    return llvm::any_of(plans,
+                        [](const PaddedObject &p) { return p.isPadded(); });
+  }
+
+private:
+  uint64_t size(size_t i) const {
+    return plans[i].isPadded() ? plans[i].size() : members[i].bytes.size();
+  }
+  std::vector<ArchiveMember> members;
+  std::vector<PaddedObject> plans;
+};
+
+PaddedArchive::PaddedArchive(std::vector<ArchiveMember> m,
+                             const Padding &padding)
+    : members(std::move(m)), plans(members.size()) {
+  parallelFor(0, members.size(), [&](size_t i) {
+    plans[i] = PaddedObject::plan(members[i].bytes, padding);
+  });
+}
+
+/// Every name is in the table of long names, "//": the header then has its
+/// place there.
+std::unique_ptr<MemoryBuffer> PaddedArchive::write(StringRef identifier) {
+  constexpr StringRef magic = "!<arch>\n";
+  std::string names;
+  std::vector<uint64_t> nameAt, offsets;
+  for (const ArchiveMember &m : members) {
+    nameAt.push_back(names.size());
+    names += (m.name + "/\n").str();
+  }
+  if (names.size() % 2)
+    names += '\n';
+  uint64_t at = magic.size() + headerSize + names.size();
+  for (size_t i = 0; i < members.size(); ++i) {
+    offsets.push_back(at);
+    at = alignTo(at + headerSize + size(i), 2);
+  }
+  auto buffer = WritableMemoryBuffer::getNewUninitMemBuffer(at, identifier);
+  char *out = buffer->getBufferStart();
+  memcpy(out, magic.data(), magic.size());
+  writeHeader(out + magic.size(), "//", names.size());
+  memcpy(out + magic.size() + headerSize, names.data(), names.size());
+  parallelFor(0, members.size(), [&](size_t i) {
+    char *member = out + offsets[i];
+    writeHeader(member, "/" + Twine(nameAt[i]), size(i));
+    if (plans[i].isPadded())
+      plans[i].write(member + headerSize);
+    else
+      memcpy(member + headerSize, members[i].bytes.data(), size(i));
+    if (size(i) % 2)
+      member[headerSize + size(i)] = '\n';
+  });
+  return buffer;
+}
+
+} // namespace
+
+std::vector<ArchiveMember> readArchive(MemoryBufferRef ref) {
+  std::vector<ArchiveMember> members;
+  auto archive = object::Archive::create(ref);
+  if (!archive) {
+    consumeError(archive.takeError());
+    return {};
+  }
+  Error error = Error::success();
+  bool whole = true;
+  for (const object::Archive::Child &child : (*archive)->children(error)) {
+    ArchiveMember m;
+    auto name = child.getName();
+    whole &= bool(name);
+    if (name)
+      m.name = *name;
+    else
+      consumeError(name.takeError());
+    if ((*archive)->isThin()) {
+      auto path = child.getFullName();
+      whole &= bool(path);
+      if (path)
+        m.path = std::move(*path);
+      else
+        consumeError(path.takeError());
+    } else {
+      auto bytes = child.getBuffer();
+      whole &= bool(bytes);
+      if (bytes)
+        m.bytes = *bytes;
+      else
+        consumeError(bytes.takeError());
+    }
+    members.push_back(std::move(m));
+  }
+  whole &= !error;
+  consumeError(std::move(error));
+  return whole ? members : std::vector<ArchiveMember>();
+}
+
+std::unique_ptr<MemoryBuffer> padArchive(MemoryBufferRef ref,
+                                         const Padding &padding) {
+  std::vector<ArchiveMember> members = readArchive(ref);
+  std::vector<std::unique_ptr<MemoryBuffer>> files;
+  for (ArchiveMember &m : members) {
+    if (m.path.empty())
+      continue;
+    auto file = readRealFile(m.path);
+    if (!file)
+      return nullptr; // lld says which
+    m.bytes = (*file)->getBuffer();
+    files.push_back(std::move(*file));
+  }
+  PaddedArchive padded(std::move(members), padding);
+  return padded.isPadded() ? padded.write(ref.getBufferIdentifier()) : nullptr;
+}
+
+} // namespace relink

@@ -1,0 +1,239 @@
+//===- Inputs.cpp - The inputs of a link, as lld gets them ----------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Inputs.h"
+#include "Archive.h"
+#include "Error.h"
+#include "FunctionPadding.h"
+#include "HotPatch.h"
+#include "InputObject.h"
+#include "Wrap.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/BinaryFormat/Magic.h"
+#include "llvm/Object/ELF.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+using namespace relink::reserve;
+
+namespace relink {
+
+void Inputs::warn(const Twine &message) const {
+  errs() << program << ": warning: " << message << "\n";
+}
+
+/// The first ELF file or module decides, as it does for lld.
+void Inputs::noteMachine(StringRef bytes) {
+  if (machine)
+    return;
+  MachineOf m = machineOf(bytes);
+  machine = m.machine;
+  fileClass = m.fileClass;
+  encoding = m.encoding;
+  if (options.padding && machine && !canPad(machine))
+    warn("--function-padding: no padding is made for this architecture");
+}
+
+void Inputs::addObject(StringRef path, StringRef bytes) {
+  Sizes s = sectionTotals(bytes);
+  for (unsigned i = 0; i < poolKinds; ++i)
+    named[i] += s[i];
+  sources[path].push_back({bytes, "", isToolchainFile(path)});
+}
+
+void Inputs::addMembers(StringRef path, MemoryBufferRef archive) {
+  if (!options.reserve && options.hotPatch == HotPatchPolicy::Off)
+    return;
+  bool isToolchain = isToolchainFile(path);
+  for (ArchiveMember &m : readArchive(archive)) {
+    if (m.path.empty())
+      noteMachine(m.bytes);
+    sources[(path + "(" + m.name + ")").str()].push_back(
+        {m.bytes, std::move(m.path), isToolchain});
+  }
+}
+
+std::unique_ptr<MemoryBuffer> Inputs::pad(StringRef path,
+                                          std::unique_ptr<MemoryBuffer> file) {
+  MemoryBufferRef ref = file->getMemBufferRef();
+  std::unique_ptr<MemoryBuffer> out;
+  if (identify_magic(ref.getBuffer()) == file_magic::archive) {
+    out = padArchive(ref, options.padding);
+  } else {
+    PaddedObject object = PaddedObject::plan(ref.getBuffer(), options.padding);
+    if (object.isPadded()) {
+      auto buffer =
+          WritableMemoryBuffer::getNewUninitMemBuffer(object.size(), path);
+      object.write(buffer->getBufferStart());
+      out = std::move(buffer);
+    }
+  }
+  return out ? std::move(out) : std::move(file);
+}
+
+std::unique_ptr<MemoryBuffer>
+Inputs::adapt(StringRef path, std::unique_ptr<MemoryBuffer> file) {
+  std::lock_guard<std::mutex> lock(mutex);
+  file_magic magic = identify_magic(file->getBuffer());
+  if (magic != file_magic::elf_relocatable &&
+      magic != file_magic::elf_shared_object && magic != file_magic::archive &&
+      magic != file_magic::bitcode)
+    return file; // a script, a list of symbols
+  auto [known, isNew] = padded.try_emplace(path);
+  if (!isNew)
+    return MemoryBuffer::getMemBuffer(known->second, path, false);
+
+  noteMachine(file->getBuffer());
+  bytesRead += file->getBufferSize();
+  if (options.padding && magic != file_magic::elf_shared_object &&
+      magic != file_magic::bitcode)
+    file = pad(path, std::move(file));
+  StringRef bytes = known->second = file->getBuffer();
+  if (magic == file_magic::elf_relocatable)
+    addObject(path, bytes);
+  else if (magic == file_magic::archive)
+    addMembers(path, file->getMemBufferRef());
+  else
+    sources[path].push_back({bytes, "", true});
+  if (magic == file_magic::bitcode)
+    bitcode.push_back(path.str());
+  kept.push_back(std::move(file));
+  return MemoryBuffer::getMemBuffer(bytes, path, false);
+}
+
+Inputs::Sizes Inputs::poolSizes(const Sizes &held) const {
+  Sizes out;
+  for (unsigned i = 0; i < poolKinds; ++i) {
+    const PoolRequest &p = options.pools[i];
+    uint64_t share = std::min(held[i] / 100 * p.percent, p.most);
+    out[i] = alignTo(std::max(p.bytes, share), 64);
+  }
+  return out;
+}
+
+std::unique_ptr<MemoryBuffer> Inputs::reserveFor(StringRef path) {
+  if (!options.reserve || path != reserveName)
+    return nullptr;
+  std::lock_guard<std::mutex> lock(mutex);
+  if (!ReserveObject::supports(machine, fileClass, encoding)) {
+    if (options.askedReserve)
+      warn("--patch-reserve: no reserve is made for this architecture");
+    // An object would have to have the right e_flags; a script need not.
+    return MemoryBuffer::getMemBuffer("/* no reserve */", reserveName);
+  }
+  // No object holds more than its file, save in .bss, which takes none.
+  Sizes most;
+  most.fill(bytesRead);
+  most = poolSizes(most);
+  reserve.emplace(machine, options, most, reserveName);
+  contents.sizes = poolSizes(named);
+  reserve->update(contents);
+  return reserve->takeBuffer();
+}
+
+/// One object's entries become part of the record.
+void Inputs::checkEntries(StringRef name, StringRef bytes) {
+  HotPatchFacts f = findHotPatchEntries(bytes);
+  if (!f.understood || !f.functions)
+    return;
+  ++contents.codeObjects;
+  if (!f.isReady()) {
+    notReady.push_back(name.str());
+    return;
+  }
+  ++contents.readyObjects;
+  if (!f.oddFunction.empty())
+    odd.push_back((name + ": " + f.oddFunction).str());
+  mixed |= f.prefixNops != f.greatestPrefix ||
+           (anyReady && f.prefixNops != contents.prefixNops);
+  auto least = [&](uint16_t old, unsigned now) {
+    now = std::min(now, 0xffffu);
+    return anyReady ? std::min<uint16_t>(old, now) : now;
+  };
+  contents.entryNops = least(contents.entryNops, f.entryNops);
+  contents.prefixNops = least(contents.prefixNops, f.prefixNops);
+  anyReady = true;
+}
+
+void Inputs::take(StringRef name, Source &source) {
+  source.isTaken = anyTaken = true;
+  if (!source.path.empty()) {
+    auto file = readRealFile(source.path);
+    if (!file)
+      return; // gone since lld read it
+    source.bytes = (*file)->getBuffer();
+    kept.push_back(std::move(*file));
+  }
+  Sizes s = sectionTotals(source.bytes);
+  for (unsigned i = 0; i < poolKinds; ++i)
+    taken[i] += s[i];
+  bool excepted = source.isToolchain || llvm::any_of(except, [&](auto &glob) {
+                    return glob.match(name);
+                  });
+  if (options.hotPatch != HotPatchPolicy::Off && !excepted)
+    checkEntries(name, source.bytes);
+}
+
+bool Inputs::traced(StringRef line) {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (line == reserveName) {
+    if (reserve && !options.reproduce) {
+      contents.sizes = poolSizes(taken);
+      reserve->update(contents);
+    }
+    return true;
+  }
+  auto it = sources.find(line);
+  if (it == sources.end())
+    return false;
+  // Members of one name come in the archive's order.
+  for (Source &s : it->second)
+    if (!s.isTaken) {
+      take(line, s);
+      break;
+    }
+  return true;
+}
+
+Error Inputs::finish() {
+  std::lock_guard<std::mutex> lock(mutex);
+  // lld tries whether it can create the output before it reads anything.
+  if (!anyTaken || std::exchange(isFinished, true) ||
+      options.hotPatch == HotPatchPolicy::Off)
+    return Error::success();
+  contents.hotPatch = !anyReady ? HotPatchKind::None
+                      : mixed   ? HotPatchKind::Mixed
+                                : HotPatchKind::Uniform;
+  if (reserve && !options.reproduce)
+    reserve->update(contents);
+
+  bool refuse = options.hotPatch == HotPatchPolicy::Require;
+  const char *severity = refuse ? ": error: " : ": warning: ";
+  for (const std::string &what : odd)
+    errs() << program << severity << what
+           << ": an odd number of nops in front of its entry\n"
+              ">>> its address is odd, and C++ pointers to member functions "
+              "mark virtual ones by an odd address\n"
+              ">>> remedy: an even M in -fpatchable-function-entry=N,M\n";
+  if (!refuse)
+    return Error::success();
+  for (const std::string &what : notReady)
+    errs() << program << severity << what
+           << ": its functions have no hot-patch entries\n"
+              ">>> remedy: compile it with -fpatchable-function-entry=8,6, or "
+              "let it pass with --hotpatch-except=GLOB\n";
+  for (const std::string &what : bitcode)
+    warn(what + ": bitcode is not looked at by --hotpatch=require");
+  if (notReady.empty() && odd.empty())
+    return Error::success();
+  size_t count = notReady.size() + odd.size();
+  return makeError("--hotpatch=require: " + Twine(count) +
+                   (count == 1 ? " object" : " objects") + " refused");
+}
+
+} // namespace relink

@@ -1,0 +1,95 @@
+//===- Inputs.h - The inputs of a link, as lld gets them --------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The reserve is lld's last input. Its name is that of the linker's own file,
+// which exists, and which the output does depend on: --dependency-file lists
+// it, and --reproduce stores the reserve under it.
+//
+// When lld asks for it, which members of archives the link will take is not
+// known yet. --trace tells: lld prints each object when it takes it, the
+// reserve last, and reads that one's section headers after it has said so. By
+// then all objects that count have been seen, and the pools get their final
+// sizes in the buffer lld holds. The record of hot-patch entries is completed
+// when lld opens the output.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_LLD_INPUTS_H
+#define RELINK_LLD_INPUTS_H
+
+#include "LinkOptions.h"
+#include "ReserveObject.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/GlobPattern.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include <mutex>
+
+namespace relink {
+
+class Inputs {
+public:
+  Inputs(const LinkOptions &options, std::vector<llvm::GlobPattern> except,
+         std::string reserveName, std::string program)
+      : options(options), except(std::move(except)),
+        reserveName(std::move(reserveName)), program(std::move(program)) {}
+
+  /// The reserve, if \p path is its name; else null.
+  std::unique_ptr<llvm::MemoryBuffer> reserveFor(llvm::StringRef path);
+
+  /// What lld gets for the file at \p path.
+  std::unique_ptr<llvm::MemoryBuffer>
+  adapt(llvm::StringRef path, std::unique_ptr<llvm::MemoryBuffer> file);
+
+  /// A line that lld prints. True if it is one of --trace's.
+  bool traced(llvm::StringRef line);
+
+  /// All inputs are known, the output is about to be made.
+  llvm::Error finish();
+
+private:
+  using Sizes = std::array<uint64_t, reserve::poolKinds>;
+
+  /// An object by the name lld prints for it.
+  struct Source {
+    llvm::StringRef bytes;
+    std::string path; ///< of a thin archive's member
+    bool isToolchain = false;
+    bool isTaken = false;
+  };
+
+  void noteMachine(llvm::StringRef bytes);
+  void addObject(llvm::StringRef path, llvm::StringRef bytes);
+  void addMembers(llvm::StringRef path, llvm::MemoryBufferRef archive);
+  std::unique_ptr<llvm::MemoryBuffer>
+  pad(llvm::StringRef path, std::unique_ptr<llvm::MemoryBuffer> file);
+  void take(llvm::StringRef name, Source &source);
+  void checkEntries(llvm::StringRef name, llvm::StringRef bytes);
+  Sizes poolSizes(const Sizes &held) const;
+  void warn(const llvm::Twine &message) const;
+
+  const LinkOptions &options;
+  std::vector<llvm::GlobPattern> except;
+  std::string reserveName, program;
+
+  std::mutex mutex; ///< of all below
+  uint16_t machine = 0;
+  unsigned char fileClass = 0, encoding = 0;
+  Sizes named{}; ///< what objects named on the command line hold
+  Sizes taken{}; ///< what all objects that are linked hold
+  uint64_t bytesRead = 0;
+  llvm::StringMap<std::vector<Source>> sources;
+  llvm::StringMap<llvm::StringRef> padded; ///< by path: files are named twice
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> kept;
+  std::optional<ReserveObject> reserve;
+  ReserveContents contents;
+  bool anyTaken = false, anyReady = false, mixed = false, isFinished = false;
+  std::vector<std::string> notReady, odd, bitcode;
+};
+
+} // namespace relink
+
+#endif

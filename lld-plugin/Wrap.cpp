@@ -1,0 +1,68 @@
+//===- Wrap.cpp - Where lld asks for files --------------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Wrap.h"
+#include "Inputs.h"
+#include "llvm/Support/FileOutputBuffer.h"
+
+using namespace llvm;
+
+namespace {
+
+using InputFile = ErrorOr<std::unique_ptr<MemoryBuffer>>;
+using OutputFile = Expected<std::unique_ptr<FileOutputBuffer>>;
+
+/// The only global: wrappers have no other way to what they work on.
+relink::Inputs *inputs = nullptr;
+
+} // namespace
+
+// Static members take no object, so they are called as functions. The names are
+// those of lld-plugin/CMakeLists.txt.
+#define GET_FILE                                                               \
+  "_ZN4llvm12MemoryBuffer7getFileERKNS_5TwineEbbbSt8optionalINS_5AlignEE"
+#define CREATE "_ZN4llvm16FileOutputBuffer6createENS_9StringRefEmj"
+
+InputFile realGetFile(const Twine &path, bool isText, bool needsNul,
+                      bool isVolatile, std::optional<Align> align)
+    __asm__("__real_" GET_FILE);
+OutputFile realCreate(StringRef path, size_t size, unsigned flags)
+    __asm__("__real_" CREATE);
+
+InputFile wrapGetFile(const Twine &path, bool isText, bool needsNul,
+                      bool isVolatile, std::optional<Align> align)
+    __asm__("__wrap_" GET_FILE);
+OutputFile wrapCreate(StringRef path, size_t size, unsigned flags)
+    __asm__("__wrap_" CREATE);
+
+InputFile wrapGetFile(const Twine &path, bool isText, bool needsNul,
+                      bool isVolatile, std::optional<Align> align) {
+  if (!inputs)
+    return realGetFile(path, isText, needsNul, isVolatile, align);
+  std::string name = path.str();
+  if (auto reserve = inputs->reserveFor(name))
+    return reserve;
+  InputFile file = realGetFile(path, isText, needsNul, isVolatile, align);
+  return file ? inputs->adapt(name, std::move(*file)) : std::move(file);
+}
+
+OutputFile wrapCreate(StringRef path, size_t size, unsigned flags) {
+  if (inputs)
+    if (Error e = inputs->finish())
+      return e;
+  return realCreate(path, size, flags);
+}
+
+namespace relink {
+
+void wrapFiles(Inputs &i) { inputs = &i; }
+
+ErrorOr<std::unique_ptr<MemoryBuffer>> readRealFile(const Twine &path) {
+  return realGetFile(path, false, false, false, std::nullopt);
+}
+
+} // namespace relink

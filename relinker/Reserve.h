@@ -1,0 +1,49 @@
+//===- Reserve.h - What ld.relink reserved in a program ---------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_RESERVE_H
+#define RELINK_RESERVE_H
+
+#include "Image.h"
+#include "ReserveNote.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+#include <optional>
+#include <vector>
+
+namespace relink {
+
+/// A range of the program that is kept free. Bytes of a .bss pool are in
+/// memory only.
+struct ReservePool {
+  reserve::PoolKind kind = reserve::PoolKind::Text;
+  uint64_t address = 0, size = 0, used = 0;
+  std::optional<uint64_t> offset; ///< in the file
+};
+
+struct Reserve {
+  uint16_t version = 0;
+  std::vector<ReservePool> pools;
+  /// Indices of PT_NOTEs that hold nothing but a spare note.
+  std::vector<unsigned> spareHeaders;
+  uint32_t paddingBytes = 0, paddingPercent = 0;
+  reserve::HotPatchKind hotPatch = reserve::HotPatchKind::NotLookedAt;
+  unsigned entryNops = 0, prefixNops = 0; ///< bytes
+  uint32_t codeObjects = 0, readyObjects = 0;
+};
+
+/// Found through the program headers, so that it is there after strip. None if
+/// \p image has no note of ld.relink; an error if what it says can't be.
+llvm::Expected<std::optional<Reserve>> readReserve(const Image &image);
+
+void printReserve(const Reserve &reserve, llvm::StringRef path,
+                  llvm::raw_ostream &os);
+llvm::json::Value toJson(const Reserve &reserve, llvm::StringRef path);
+
+} // namespace relink
+
+#endif

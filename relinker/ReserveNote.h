@@ -1,0 +1,81 @@
+//===- ReserveNote.h - The format of .note.relink ---------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What ld.relink writes and relink reads; docs/format.md is the specification.
+// Integers are little-endian and unaligned: a note is aligned to 4 bytes only.
+//
+// Places are distances from the field that holds them, so that the linker can
+// fill them in (R_X86_64_PC64, R_AARCH64_PREL64) without dynamic relocations,
+// and so that they hold at any load address and without section headers.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_RESERVENOTE_H
+#define RELINK_RESERVENOTE_H
+
+#include "llvm/Support/Endian.h"
+#include <cstdint>
+
+namespace relink::reserve {
+
+constexpr char noteOwner[] = "relink"; ///< n_name; 7 bytes with the NUL
+constexpr uint32_t reserveNoteType = 1, spareHeaderNoteType = 2;
+constexpr uint16_t noteVersion = 1;
+
+constexpr unsigned poolKinds = 5;
+enum class PoolKind : uint16_t { Text = 1, ReadOnly, Relro, Data, Bss };
+/// As --patch-reserve and relink --reserve name them, by kind - 1.
+constexpr const char *poolNames[poolKinds] = {"text", "rodata", "relro", "data",
+                                              "bss"};
+
+enum class HotPatchKind : uint8_t {
+  NotLookedAt,
+  None,    ///< no object has entries
+  Uniform, ///< every object that has entries has the same prefix
+  Mixed,
+};
+
+using llvm::support::little64_t;
+using llvm::support::ulittle16_t;
+using llvm::support::ulittle32_t;
+using llvm::support::ulittle64_t;
+
+/// Start of the descriptor of a note of type 1. Sizes of what follows are in
+/// it, so that later versions can add fields at the end of each record.
+struct Header {
+  ulittle16_t version, headerSize;
+  ulittle16_t poolCount, poolSize;
+  ulittle16_t spareCount, spareSize;
+  ulittle32_t paddingBytes;   ///< behind each function section; 0: none
+  ulittle16_t paddingPercent; ///< of each function section; 0: none
+  uint8_t hotPatchKind;
+  uint8_t flags;           ///< 0
+  ulittle16_t entryNops;   ///< bytes of nops behind an entry, the least found
+  ulittle16_t prefixNops;  ///< bytes of nops in front of it, the least found
+  ulittle32_t codeObjects; ///< objects with functions, the toolchain's left out
+  ulittle32_t readyObjects; ///< those of them that have hot-patch entries
+};
+static_assert(sizeof(Header) == 32);
+
+struct Pool {
+  ulittle16_t kind, flags; ///< PoolKind; 0
+  ulittle32_t padding;     ///< 0
+  little64_t distance;     ///< from this field to the pool
+  ulittle64_t size;
+  ulittle64_t used; ///< bytes from its start that a patch has taken
+};
+static_assert(sizeof(Pool) == 32);
+
+struct Spare {
+  little64_t distance; ///< from this field to the note that holds the header
+  ulittle64_t size;    ///< of that note, p_filesz of its PT_NOTE
+};
+static_assert(sizeof(Spare) == 16);
+
+} // namespace relink::reserve
+
+#endif
