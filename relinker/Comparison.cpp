@@ -18,7 +18,7 @@
 #include "FunctionSearch.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
-#include <set>
+#include <map>
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -78,7 +78,7 @@ private:
   bool provesAt(const ObjectSymbol &s, uint64_t address, uint64_t enough);
   void learn();
   void learnFromOldBodies();
-  std::set<uint64_t> referencedBy(const AppSymbol &function) const;
+  const DenseSet<uint64_t> &referencedBy(const AppSymbol &function);
   void learnSymbol(const ObjectSymbol &s);
 
   const Image &image;
@@ -91,6 +91,8 @@ private:
   ImageOriginal original;
   Correlator correlator;
   std::vector<const ObjectSymbol *> functions;
+  /// See referencedBy().
+  std::map<const AppSymbol *, DenseSet<uint64_t>> referenced;
 };
 
 bool AppComparison::tryAt(const ObjectSymbol &s, uint64_t address,
@@ -218,13 +220,16 @@ void AppComparison::learn() {
 }
 
 /// Addresses that the app's function refers to.
-std::set<uint64_t>
-AppComparison::referencedBy(const AppSymbol &function) const {
-  std::set<uint64_t> out;
+const DenseSet<uint64_t> &
+AppComparison::referencedBy(const AppSymbol &function) {
+  auto [it, isNew] = referenced.try_emplace(&function);
+  DenseSet<uint64_t> &out = it->second;
+  if (!isNew)
+    return out;
   ArrayRef<uint8_t> body = image.bytesAt(function.address, function.size);
   for (uint64_t at = 0; at < body.size();) {
     Instruction i;
-    if (!target.decode(body.drop_front(at), function.address + at, i))
+    if (!target.measure(body.drop_front(at), function.address + at, i))
       break;
     if (i.memoryTarget)
       out.insert(*i.memoryTarget);
@@ -261,9 +266,9 @@ void AppComparison::learnFromOldBodies() {
       auto old = counterparts.best(*f);
       if (old.size() != 1)
         continue;
-      std::set<uint64_t> addresses = referencedBy(*old[0]);
+      const DenseSet<uint64_t> &addresses = referencedBy(*old[0]);
       erase_if(found, [&](const AppSymbol *a) {
-        return a->type == STT_TLS || !addresses.count(a->address);
+        return a->type == STT_TLS || !addresses.contains(a->address);
       });
     }
     if (found.size() != 1)

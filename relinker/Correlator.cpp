@@ -176,7 +176,7 @@ std::pair<uint64_t, uint64_t> Correlator::extent(const ObjectSection &s,
     return {offset, s.size};
   }
   if (s.original || s.isCode())
-    return {0, s.size}; // a piece of its own
+    return {s.islandsBefore, s.size - s.islandsBehind}; // a piece of its own
   if (!symbol.isSection() && symbol.size &&
       symbol.value + symbol.size <= s.size)
     return {symbol.value, symbol.value + symbol.size};
@@ -214,7 +214,10 @@ void Correlator::addRegion(const Region &region) {
 bool Correlator::matchContent(const ObjectSymbol &s, int64_t offset,
                               const OriginalField &f) {
   const ObjectSection &section = *s.section;
-  uint64_t at = s.value + offset;
+  // Linkers merge what a named symbol stands at, however far from it the code
+  // starts to count: `&text[-1]`.
+  bool isMerged = section.isMergeable() && !s.isSection();
+  uint64_t at = s.value + (isMerged ? 0 : offset);
   if (f.kind == OriginalField::Kind::Name) {
     // An exported constant: what the app has is what its name means here.
     if (s.isSection() || original.isSame(s, f) == Original::Answer::No)

@@ -73,6 +73,8 @@ struct ObjectSection {
   std::vector<ObjectRelocation> shortJumps;
   ObjectSymbol *symbol = nullptr; ///< its section symbol
   bool dropped = false; ///< split up
+  /// Bytes of near jumps in front of a piece's own code, and behind it.
+  uint64_t islandsBefore = 0, islandsBehind = 0;
   /// A piece of a split section: where it was.
   ObjectSection *original = nullptr;
   uint64_t originalOffset = 0;

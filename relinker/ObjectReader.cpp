@@ -302,9 +302,9 @@ Error Reader::readRelocations(const object::ELFFile<ELFT> &file) {
           {r.r_offset, r.getType(false), symbols[index], r.r_addend});
     }
     // Assemblers write them in order, `ld -r` need not.
-    stable_sort(section.relocations, [](auto &a, auto &b) {
-      return a.offset < b.offset;
-    });
+    auto isBefore = [](auto &a, auto &b) { return a.offset < b.offset; };
+    if (!is_sorted(section.relocations, isBefore))
+      stable_sort(section.relocations, isBefore);
   }
   return Error::success();
 }

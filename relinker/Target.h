@@ -102,6 +102,10 @@ public:
   virtual bool decode(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
                       Instruction &out) const = 0;
 
+  /// The same without what only decode() needs to know: `isNop`, `clobbered`.
+  virtual bool measure(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
+                       Instruction &out) const = 0;
+
   /// Plans the redirect of the function at \p entry, whose body is \p body, to
   /// \p destination. \p before holds the bytes in front of the entry, nearest
   /// last, and \p padding how many bytes of alignment padding follow the body.

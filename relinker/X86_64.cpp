@@ -58,6 +58,10 @@ public:
   Error init();
   bool decode(ArrayRef<uint8_t> bytes, uint64_t address,
               Instruction &out) const override;
+  bool measure(ArrayRef<uint8_t> bytes, uint64_t address,
+               Instruction &out) const override {
+    return measureX86_64(bytes, address, out) || decode(bytes, address, out);
+  }
   Expected<Redirect> planRedirect(uint64_t entry, ArrayRef<uint8_t> body,
                                   ArrayRef<uint8_t> before, uint64_t padding,
                                   uint64_t destination) const override;

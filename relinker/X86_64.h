@@ -18,6 +18,10 @@ bool readLinkedFieldX86_64(llvm::ArrayRef<uint8_t> object, uint64_t place,
                            llvm::ArrayRef<uint8_t> linked, uint64_t address,
                            LinkedField &out);
 
+/// See Target::measure(). False also for what it does not know.
+bool measureX86_64(llvm::ArrayRef<uint8_t> code, uint64_t address,
+                   Instruction &out);
+
 } // namespace relink
 
 #endif
