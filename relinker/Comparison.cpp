@@ -436,6 +436,31 @@ void ObjectComparison::run() {
   });
 }
 
+/// Compilers and linkers fold functions of the same code. Where the patch has a
+/// body for each again, either may replace the app's if they are the same.
+void findTwins(const SymbolIndex &index, const Target &target, Plan &plan) {
+  Counterparts counterparts(index, plan);
+  DenseMap<uint64_t, const ObjectSymbol *> firstAt;
+  for (const ObjectSymbol *s : functionsOf(plan)) {
+    auto verdict = plan.verdicts.find(s);
+    if (verdict == plan.verdicts.end() ||
+        verdict->second.kind != Verdict::Kind::Changed)
+      continue;
+    auto found = counterparts.best(*s);
+    if (found.size() != 1)
+      continue;
+    const ObjectSymbol *&first = firstAt[found[0]->address];
+    if (!first) {
+      first = s;
+      continue;
+    }
+    ObjectOriginal original(plan.objects, plan.frames);
+    Correlator correlator(plan, plan.objects, plan.frames, target, original);
+    if (correlator.match(*s, {first->section, nullptr, first->value}, first->size))
+      plan.twins[s] = first;
+  }
+}
+
 } // namespace
 
 Error compareWithOriginal(const Config &config, const Image &image,
@@ -446,6 +471,7 @@ Error compareWithOriginal(const Config &config, const Image &image,
   if (originals.empty()) {
     AppComparison(config, image, index, imports, unwind, target, plan, false)
         .run();
+    findTwins(index, target, plan);
     return Error::success();
   }
   plan.before = std::make_unique<Plan>();
@@ -456,6 +482,7 @@ Error compareWithOriginal(const Config &config, const Image &image,
   AppComparison(config, image, index, imports, unwind, target, before, true)
       .run();
   ObjectComparison(target, plan, before).run();
+  findTwins(index, target, plan);
   return Error::success();
 }
 

@@ -299,6 +299,9 @@ bool Correlator::matchBytes(const Region &region,
     return differs(from);
   uint64_t done = from;
   auto sameUpTo = [&, start = from](uint64_t end) {
+    if (done < end && memcmp(&ours.data[done], &theirs[done - start],
+                             end - done) == 0)
+      done = end;
     for (; done < end; ++done)
       if (ours.data[done] != theirs[done - start] &&
           !(ours.isCode() && any_of(tolerated, [&](uint64_t line) {

@@ -105,9 +105,11 @@ struct Object {
 
 /// Reads an x86-64 ET_REL file. Members of section groups that an earlier
 /// object won (\p takenGroups) are turned into undefined symbols; the
-/// signatures of the groups that this one wins are added.
+/// signatures of the groups that this one wins are added. Of more than
+/// \p mostDebugInfo bytes of DWARF only the sections' sizes are read.
 llvm::Expected<std::unique_ptr<Object>>
-readObject(llvm::MemoryBufferRef buffer, std::vector<std::string> &takenGroups);
+readObject(llvm::MemoryBufferRef buffer, std::vector<std::string> &takenGroups,
+           uint64_t mostDebugInfo);
 
 /// Writes \p object as an ET_REL file.
 llvm::SmallVector<char, 0> writeObject(const Object &object);

@@ -15,6 +15,7 @@
 #include "Commit.h"
 #include "Comparison.h"
 #include "Compose.h"
+#include "DebugInfo.h"
 #include "Error.h"
 #include "Imports.h"
 #include "Link.h"
@@ -64,13 +65,14 @@ Expected<Report> relink(const Config &config) {
 
   // Read the patch, and cut it into functions and variables.
   Plan plan;
-  auto objects = readPatch(config, config.patches, app, **target);
+  auto objects = readPatch(config, config.patches, app, **target,
+                           mostDebugInfo(config));
   if (!objects)
     return objects.takeError();
   plan.objects = std::move(*objects);
   if (Error e = plan.indexObjects())
     return e;
-  auto originals = readPatch(config, config.originals, app, **target);
+  auto originals = readPatch(config, config.originals, app, **target, 0);
   if (!originals)
     return originals.takeError();
   if (Error e = checkSecurityProperties(config, app, plan))

@@ -60,6 +60,7 @@ private:
   Selections selections;
   Counterparts counterparts;
   DenseSet<const ObjectSymbol *> constructors; ///< and destructors
+  DenseMap<uint64_t, const ObjectSymbol *> replacementAt;
 };
 
 Error Chooser::findCounterpart(const ObjectSymbol &s, Decision &out) const {
@@ -198,14 +199,17 @@ Error Chooser::addReplacement(Object &object, ObjectSymbol &s,
                      " is an indirect function (IFUNC) in the app and an "
                      "ordinary one in the patch\n>>> remedy: replace the "
                      "implementation its resolver chooses instead");
-  for (const Replacement &r : plan.replacements)
-    if (r.address == app.address) {
-      if (r.body->section == s.section && r.body->value == s.value)
-        return Error::success(); // an alias (D1 and D2 destructors)
-      return makeError(
-          image.path + ": " + shown(s.name) + " and " + shown(r.body->name) +
-          " of the patch both replace the function at " + hex(app.address));
-    }
+  auto [first, isNew] = replacementAt.try_emplace(app.address, &s);
+  if (!isNew) {
+    const ObjectSymbol &other = *first->second;
+    // An alias (D1 and D2 destructors), or folded in the app.
+    if ((other.section == s.section && other.value == s.value) ||
+        plan.twins.lookup(&s) == &other)
+      return Error::success();
+    return makeError(
+        image.path + ": " + shown(s.name) + " and " + shown(other.name) +
+        " of the patch both replace the function at " + hex(app.address));
+  }
   Replacement r;
   r.object = &object;
   r.body = &s;
@@ -410,8 +414,10 @@ Error Chooser::checkSharedCode() const {
     const Replacement &r = *at[address];
     bool isAlias = plainName(name) == plainName(r.app->name) ||
                    any_of(r.object->symbols, [&](const ObjectSymbol &s) {
-                     return s.section == r.body->section &&
-                            s.value == r.body->value && s.name == name;
+                     return s.name == name &&
+                            ((s.section == r.body->section &&
+                              s.value == r.body->value) ||
+                             plan.twins.lookup(&s) == r.body);
                    });
     if (isAlias || shared)
       return;

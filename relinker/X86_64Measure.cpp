@@ -160,8 +160,13 @@ Operand measureOperand(uint8_t modRM, uint8_t sib) {
 bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
                    Instruction &out) {
   // No instruction is longer than 15 bytes; what is read below is there.
-  std::array<uint8_t, 24> bytes{};
-  std::copy_n(code.begin(), std::min<size_t>(code.size(), 16), bytes.begin());
+  constexpr size_t enough = 24;
+  uint8_t padded[enough];
+  const uint8_t *bytes = code.data();
+  if (code.size() < enough) {
+    std::fill(std::copy(code.begin(), code.end(), padded), std::end(padded), 0);
+    bytes = padded;
+  }
   unsigned at = 0;
   bool operandSize = false, segment = false, wide = false;
   for (; at < 3; ++at) {
@@ -181,7 +186,8 @@ bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
   uint8_t form = isTwoByte ? twoByte[opcode] : oneByte[opcode];
   if (form == Unknown || ((form & (Rel8 | Rel32)) && operandSize))
     return false;
-  Instruction i;
+  Instruction &i = out;
+  i = Instruction();
   i.address = address;
   if (form & ModRM) {
     uint8_t modRM = bytes[at++];
@@ -220,7 +226,6 @@ bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
                         : int32_t(read32le(&bytes[i.fieldOffset]));
     (form & ModRM ? i.memoryTarget : i.branchTarget) = address + at + field;
   }
-  out = i;
   return true;
 }
 
