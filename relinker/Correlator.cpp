@@ -33,14 +33,8 @@ bool Correlator::fail(const Twine &why) {
   return false;
 }
 
-/// Virtual tables and type information have an identity, which catch clauses
-/// and dynamic_cast compare.
-static bool isTypeData(StringRef name) {
-  return name.starts_with("_ZTV") || name.starts_with("_ZTI") ||
-         name.starts_with("_ZTS") || name.starts_with("_ZTT");
-}
-
-/// Compared by what it holds, not by where it is.
+/// Compared by what it holds, not by where it is. Virtual tables and type
+/// information have an identity, which catch clauses and dynamic_cast compare.
 bool Correlator::isContent(const ObjectSymbol &s) const {
   const ObjectSection &section = *s.section;
   if (section.isMergeable())
@@ -214,10 +208,11 @@ void Correlator::addRegion(const Region &region) {
 bool Correlator::matchContent(const ObjectSymbol &s, int64_t offset,
                               const OriginalField &f) {
   const ObjectSection &section = *s.section;
-  // Linkers merge what a named symbol stands at, however far from it the code
-  // starts to count: `&text[-1]`.
-  bool isMerged = section.isMergeable() && !s.isSection();
-  uint64_t at = s.value + (isMerged ? 0 : offset);
+  // A named constant is what is meant, however far from it the code starts to
+  // count: `text[i - 1]`.
+  bool isNamed =
+      !s.isSection() && (s.size || section.isMergeable() || section.original);
+  uint64_t at = std::max<int64_t>(s.value + (isNamed ? 0 : offset), 0);
   if (f.kind == OriginalField::Kind::Name) {
     // An exported constant: what the app has is what its name means here.
     if (s.isSection() || original.isSame(s, f) == Original::Answer::No)

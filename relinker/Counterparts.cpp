@@ -88,7 +88,13 @@ Counterparts::likely(const ObjectSymbol &s) const {
       erase_if(found, [](const AppSymbol *a) {
         return !a->isLocal() && a->source != AppSymbol::Source::User;
       });
-    prefer(found, [&](const AppSymbol *a) { return a->file == s.file; });
+    // Where the app has the file, a static of another one is another.
+    auto isHere = [&](const AppSymbol *a) { return a->file == s.file; };
+    if (s.isDefined() && !s.file.empty() && index.files.contains(s.file))
+      erase_if(found, [&](const AppSymbol *a) {
+        return !isHere(a) && a->source != AppSymbol::Source::User;
+      });
+    prefer(found, isHere);
   } else {
     // Hidden symbols are local in a finished program.
     prefer(found, [](const AppSymbol *a) { return !a->isLocal(); });

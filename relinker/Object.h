@@ -59,6 +59,9 @@ struct ObjectRelocation {
   int64_t addend = 0;
   /// In decoded code: bytes from the place to the end of its instruction.
   uint8_t toEnd = 0;
+  /// Refers to a place in front of `symbol` or behind it, and may mean another
+  /// variable that was in the same section.
+  bool isBiased = false;
 };
 
 struct ObjectSection {

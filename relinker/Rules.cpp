@@ -13,6 +13,7 @@
 
 #include "Rules.h"
 #include "Compare.h"
+#include "Constants.h"
 #include "Counterparts.h"
 #include "Error.h"
 #include "Liveness.h"
@@ -239,8 +240,9 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
                   !StringRef(s.section->name).starts_with(".data.rel.ro"));
   // Identity matters: catch clauses and dynamic_cast compare these.
   StringRef name = s.name;
-  bool isTypeData = name.starts_with("_ZTV") || name.starts_with("_ZTI") ||
-                    name.starts_with("_ZTS") || name.starts_with("_ZTT");
+  bool isTypeData = relink::isTypeData(name);
+  if (out.action == Action::Ambiguous && !isState && !isTypeData)
+    out = {}; // of two constants of one name, either may be the patch's own
   if (out.action == Action::Ambiguous)
     return Error::success(); // an error only when it is needed
   if (!out.app) {
@@ -455,6 +457,8 @@ Error Chooser::checkAnyReplaced() const {
 Error Chooser::run() {
   if (Error e = decideAll())
     return e;
+  for (auto &object : plan.objects)
+    nameConstants(*object, plan);
   if (Error e = checkClones())
     return e;
   if (Error e = checkSharedCode())

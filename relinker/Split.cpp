@@ -7,6 +7,7 @@
 
 #include "Split.h"
 #include "Error.h"
+#include "SymbolIndex.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
@@ -178,6 +179,10 @@ private:
   Error retarget(ObjectSection &section);
   std::optional<uint64_t> trueTarget(const ObjectSection &section,
                                      const ObjectRelocation &r) const;
+  bool refersTo(const ObjectSection &section, const ObjectRelocation &r,
+                const Piece &other) const;
+  const Piece *variableMeant(const ObjectSection &section, ObjectRelocation &r,
+                             uint64_t goal, const Piece *at);
   const Piece *pieceAt(const ObjectSection &section, uint64_t offset) const;
   ObjectSymbol &symbolFor(const Piece &piece, uint64_t offset);
   int64_t addendFor(const Piece &piece, const ObjectSymbol &symbol,
@@ -203,14 +208,22 @@ private:
   DenseMap<const ObjectSection *, std::vector<uint64_t>> tables;
 };
 
-bool isCuttable(const ObjectSection &s) {
+/// Virtual tables and type information have an identity, and go one by one.
+bool isConstantData(const ObjectSection &s, const Object &object) {
+  return StringRef(s.name).starts_with(".data.rel.ro") &&
+         none_of(object.symbols, [&](const ObjectSymbol &symbol) {
+           return symbol.section == &s && isTypeData(symbol.name);
+         });
+}
+
+bool isCuttable(const ObjectSection &s, const Object &object) {
   if (!s.isAlloc() || s.isMergeable() || isEhFrame(s))
     return false;
   if (s.type != SHT_PROGBITS && s.type != SHT_NOBITS)
     return false;
-  // Read-only data stays whole: its anonymous parts (jump tables, constants)
-  // are referred to through the section, sometimes with a bias.
-  return s.isCode() || s.isWritable();
+  // Read-only data stays whole: its parts are referred to through the section,
+  // sometimes in front of a table or behind it.
+  return s.isCode() || (s.isWritable() && !isConstantData(s, object));
 }
 
 /// The largest alignment up to the section's that \p start has in it.
@@ -591,6 +604,48 @@ Error Splitter::moveRelocations() {
   return Error::success();
 }
 
+/// Whether the function that \p r is in also refers to \p other.
+bool Splitter::refersTo(const ObjectSection &s, const ObjectRelocation &r,
+                        const Piece &other) const {
+  const Piece *function = pieceAt(s, r.offset);
+  if (!function)
+    return true;
+  auto first = partition_point(s.relocations, [&](const ObjectRelocation &o) {
+    return o.offset < function->start;
+  });
+  for (; first != s.relocations.end() && first->offset < function->end; ++first)
+    if (first->symbol == r.symbol)
+      if (auto goal = trueTarget(s, *first))
+        if (*goal >= other.start && *goal < other.end)
+          return true;
+  return false;
+}
+
+/// Code can count from in front of a variable (`table[i - 1]`), and to its end
+/// (`p != table + n`), where the next one starts. resolveReferences() sees whether
+/// it matters which is meant.
+const Piece *Splitter::variableMeant(const ObjectSection &s, ObjectRelocation &r,
+                                     uint64_t goal, const Piece *p) {
+  ArrayRef<Piece> pieces = cuts[r.symbol->section];
+  if (!p) {
+    r.isBiased = pieces.size() > 1;
+    p = find_if(pieces, [](const Piece &p) { return p.owner; });
+    return p == pieces.end() ? nullptr : p;
+  }
+  if (p->start != goal || p == pieces.begin())
+    return p;
+  const Piece &before = *std::prev(p);
+  bool formsAddress = !isPcRelative(r.type) ||
+                      (r.offset >= 2 && s.data[r.offset - 2] == 0x8d); // lea
+  if (!before.owner || before.end != goal || !formsAddress ||
+      !refersTo(s, r, before))
+    return p;
+  if (!p->owner)
+    return &before;
+  r.isBiased = true;
+  return p;
+}
+
 /// Relocations against the section symbol of a cut section get the piece they
 /// really mean.
 Error Splitter::retarget(ObjectSection &s) {
@@ -608,6 +663,8 @@ Error Splitter::retarget(ObjectSection &s) {
                    "covers\n>>> remedy: give the symbol a .size and .type, or "
                    "compile with -ffunction-sections -fdata-sections");
     const Piece *p = pieceAt(to, *goal);
+    if (s.isCode() && !to.isCode())
+      p = variableMeant(s, r, *goal, p);
     if (!p && s.isAlloc())
       return error(s.name + "+" + hex(r.offset) + ": refers to " + to.name +
                    "+" + hex(*goal) + ", which no symbol of the object covers"
@@ -635,7 +692,7 @@ Error Splitter::run() {
     originals.push_back(&s);
   }
   for (ObjectSection *s : originals)
-    if (isCuttable(*s))
+    if (isCuttable(*s, object))
       cutAtSymbols(*s);
   if (Error e = cutAtLsdas())
     return e;
