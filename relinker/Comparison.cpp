@@ -319,7 +319,7 @@ void AppComparison::run() {
 class ObjectComparison {
 public:
   ObjectComparison(const Target &target, Plan &plan, Plan &before)
-      : plan(plan), before(before), original(before.objects, before.frames),
+      : plan(plan), before(before), original(before),
         correlator(plan, plan.objects, plan.frames, target, original) {
     for (auto &object : before.objects)
       for (const ObjectSymbol &s : object->symbols)
@@ -454,7 +454,7 @@ void findTwins(const SymbolIndex &index, const Target &target, Plan &plan) {
       first = s;
       continue;
     }
-    ObjectOriginal original(plan.objects, plan.frames);
+    ObjectOriginal original(plan);
     Correlator correlator(plan, plan.objects, plan.frames, target, original);
     if (correlator.match(*s, {first->section, nullptr, first->value}, first->size))
       plan.twins[s] = first;
