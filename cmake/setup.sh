@@ -46,6 +46,7 @@ relink_packages_test="
   python3-psutil
   qemu-user
   strace
+  tcl
   unzip
   valgrind
   xz-utils

@@ -18,7 +18,7 @@
 #include "FunctionSearch.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
-#include <set>
+#include <map>
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -78,7 +78,7 @@ private:
   bool provesAt(const ObjectSymbol &s, uint64_t address, uint64_t enough);
   void learn();
   void learnFromOldBodies();
-  std::set<uint64_t> referencedBy(const AppSymbol &function) const;
+  const DenseSet<uint64_t> &referencedBy(const AppSymbol &function);
   void learnSymbol(const ObjectSymbol &s);
 
   const Image &image;
@@ -91,6 +91,8 @@ private:
   ImageOriginal original;
   Correlator correlator;
   std::vector<const ObjectSymbol *> functions;
+  /// See referencedBy().
+  std::map<const AppSymbol *, DenseSet<uint64_t>> referenced;
 };
 
 bool AppComparison::tryAt(const ObjectSymbol &s, uint64_t address,
@@ -218,13 +220,16 @@ void AppComparison::learn() {
 }
 
 /// Addresses that the app's function refers to.
-std::set<uint64_t>
-AppComparison::referencedBy(const AppSymbol &function) const {
-  std::set<uint64_t> out;
+const DenseSet<uint64_t> &
+AppComparison::referencedBy(const AppSymbol &function) {
+  auto [it, isNew] = referenced.try_emplace(&function);
+  DenseSet<uint64_t> &out = it->second;
+  if (!isNew)
+    return out;
   ArrayRef<uint8_t> body = image.bytesAt(function.address, function.size);
   for (uint64_t at = 0; at < body.size();) {
     Instruction i;
-    if (!target.decode(body.drop_front(at), function.address + at, i))
+    if (!target.measure(body.drop_front(at), function.address + at, i))
       break;
     if (i.memoryTarget)
       out.insert(*i.memoryTarget);
@@ -261,9 +266,9 @@ void AppComparison::learnFromOldBodies() {
       auto old = counterparts.best(*f);
       if (old.size() != 1)
         continue;
-      std::set<uint64_t> addresses = referencedBy(*old[0]);
+      const DenseSet<uint64_t> &addresses = referencedBy(*old[0]);
       erase_if(found, [&](const AppSymbol *a) {
-        return a->type == STT_TLS || !addresses.count(a->address);
+        return a->type == STT_TLS || !addresses.contains(a->address);
       });
     }
     if (found.size() != 1)
@@ -314,7 +319,7 @@ void AppComparison::run() {
 class ObjectComparison {
 public:
   ObjectComparison(const Target &target, Plan &plan, Plan &before)
-      : plan(plan), before(before), original(before.objects, before.frames),
+      : plan(plan), before(before), original(before),
         correlator(plan, plan.objects, plan.frames, target, original) {
     for (auto &object : before.objects)
       for (const ObjectSymbol &s : object->symbols)
@@ -431,6 +436,31 @@ void ObjectComparison::run() {
   });
 }
 
+/// Compilers and linkers fold functions of the same code. Where the patch has a
+/// body for each again, either may replace the app's if they are the same.
+void findTwins(const SymbolIndex &index, const Target &target, Plan &plan) {
+  Counterparts counterparts(index, plan);
+  DenseMap<uint64_t, const ObjectSymbol *> firstAt;
+  for (const ObjectSymbol *s : functionsOf(plan)) {
+    auto verdict = plan.verdicts.find(s);
+    if (verdict == plan.verdicts.end() ||
+        verdict->second.kind != Verdict::Kind::Changed)
+      continue;
+    auto found = counterparts.best(*s);
+    if (found.size() != 1)
+      continue;
+    const ObjectSymbol *&first = firstAt[found[0]->address];
+    if (!first) {
+      first = s;
+      continue;
+    }
+    ObjectOriginal original(plan);
+    Correlator correlator(plan, plan.objects, plan.frames, target, original);
+    if (correlator.match(*s, {first->section, nullptr, first->value}, first->size))
+      plan.twins[s] = first;
+  }
+}
+
 } // namespace
 
 Error compareWithOriginal(const Config &config, const Image &image,
@@ -441,6 +471,7 @@ Error compareWithOriginal(const Config &config, const Image &image,
   if (originals.empty()) {
     AppComparison(config, image, index, imports, unwind, target, plan, false)
         .run();
+    findTwins(index, target, plan);
     return Error::success();
   }
   plan.before = std::make_unique<Plan>();
@@ -451,6 +482,7 @@ Error compareWithOriginal(const Config &config, const Image &image,
   AppComparison(config, image, index, imports, unwind, target, before, true)
       .run();
   ObjectComparison(target, plan, before).run();
+  findTwins(index, target, plan);
   return Error::success();
 }
 

@@ -32,8 +32,8 @@ ObjectSection *Composer::keepWhole(const ObjectSection &piece, Object &to) {
     return nullptr;
   // A piece that grew by a jump island may not fit where it was.
   for (const ObjectSection *other : plan.live)
-    if (other->original == original &&
-        other->originalOffset > piece.originalOffset &&
+    if (other != &piece && other->original == original &&
+        other->originalOffset >= piece.originalOffset &&
         other->originalOffset < piece.originalOffset + piece.size)
       return nullptr;
   ObjectSection *&whole = wholes[original];

@@ -33,14 +33,8 @@ bool Correlator::fail(const Twine &why) {
   return false;
 }
 
-/// Virtual tables and type information have an identity, which catch clauses
-/// and dynamic_cast compare.
-static bool isTypeData(StringRef name) {
-  return name.starts_with("_ZTV") || name.starts_with("_ZTI") ||
-         name.starts_with("_ZTS") || name.starts_with("_ZTT");
-}
-
-/// Compared by what it holds, not by where it is.
+/// Compared by what it holds, not by where it is. Virtual tables and type
+/// information have an identity, which catch clauses and dynamic_cast compare.
 bool Correlator::isContent(const ObjectSymbol &s) const {
   const ObjectSection &section = *s.section;
   if (section.isMergeable())
@@ -176,7 +170,7 @@ std::pair<uint64_t, uint64_t> Correlator::extent(const ObjectSection &s,
     return {offset, s.size};
   }
   if (s.original || s.isCode())
-    return {0, s.size}; // a piece of its own
+    return {s.islandsBefore, s.size - s.islandsBehind}; // a piece of its own
   if (!symbol.isSection() && symbol.size &&
       symbol.value + symbol.size <= s.size)
     return {symbol.value, symbol.value + symbol.size};
@@ -214,7 +208,11 @@ void Correlator::addRegion(const Region &region) {
 bool Correlator::matchContent(const ObjectSymbol &s, int64_t offset,
                               const OriginalField &f) {
   const ObjectSection &section = *s.section;
-  uint64_t at = s.value + offset;
+  // A named constant is what is meant, however far from it the code starts to
+  // count: `text[i - 1]`.
+  bool isNamed =
+      !s.isSection() && (s.size || section.isMergeable() || section.original);
+  uint64_t at = std::max<int64_t>(s.value + (isNamed ? 0 : offset), 0);
   if (f.kind == OriginalField::Kind::Name) {
     // An exported constant: what the app has is what its name means here.
     if (s.isSection() || original.isSame(s, f) == Original::Answer::No)
@@ -296,6 +294,9 @@ bool Correlator::matchBytes(const Region &region,
     return differs(from);
   uint64_t done = from;
   auto sameUpTo = [&, start = from](uint64_t end) {
+    if (done < end && memcmp(&ours.data[done], &theirs[done - start],
+                             end - done) == 0)
+      done = end;
     for (; done < end; ++done)
       if (ours.data[done] != theirs[done - start] &&
           !(ours.isCode() && any_of(tolerated, [&](uint64_t line) {

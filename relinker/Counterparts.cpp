@@ -7,6 +7,7 @@
 
 #include "Counterparts.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -42,7 +43,7 @@ size_t Counterparts::countAlike(const ObjectSymbol &s) const {
 
 bool Counterparts::isContested(const ObjectSymbol &s) const {
   return isNumberedVariable(s) && !plan.learned.count(&s) && countAlike(s) > 1 &&
-         countAlike(s) != best(s).size() &&
+         countAlike(s) != likely(s).size() &&
          none_of(best(s), [&](const AppSymbol *a) {
            return a->source == AppSymbol::Source::User;
          });
@@ -67,42 +68,57 @@ Counterparts::all(const ObjectSymbol &s) const {
   return found;
 }
 
+/// Keeps those of \p found for which \p predicate holds, if there are any.
+static void prefer(SmallVector<const AppSymbol *> &found,
+                   function_ref<bool(const AppSymbol *)> predicate) {
+  SmallVector<const AppSymbol *> better;
+  copy_if(found, std::back_inserter(better), predicate);
+  if (!better.empty())
+    found = std::move(better);
+}
+
 SmallVector<const AppSymbol *>
-Counterparts::best(const ObjectSymbol &s) const {
-  if (auto it = plan.learned.find(&s); it != plan.learned.end())
-    return {it->second};
+Counterparts::likely(const ObjectSymbol &s) const {
   SmallVector<const AppSymbol *> found = all(s);
-  auto prefer = [&](auto predicate) {
-    SmallVector<const AppSymbol *> better;
-    copy_if(found, std::back_inserter(better), predicate);
-    if (!better.empty())
-      found = std::move(better);
-  };
-  prefer(
-      [&](const AppSymbol *a) { return a->source == AppSymbol::Source::User; });
+  prefer(found,
+         [&](const AppSymbol *a) { return a->source == AppSymbol::Source::User; });
   if (s.isLocal()) {
     // A static function is never a global of the same name.
     if (s.isDefined())
       erase_if(found, [](const AppSymbol *a) {
         return !a->isLocal() && a->source != AppSymbol::Source::User;
       });
-    prefer([&](const AppSymbol *a) { return a->file == s.file; });
+    // Where the app has the file, a static of another one is another.
+    auto isHere = [&](const AppSymbol *a) { return a->file == s.file; };
+    if (s.isDefined() && !s.file.empty() && index.files.contains(s.file))
+      erase_if(found, [&](const AppSymbol *a) {
+        return !isHere(a) && a->source != AppSymbol::Source::User;
+      });
+    prefer(found, isHere);
   } else {
     // Hidden symbols are local in a finished program.
-    prefer([](const AppSymbol *a) { return !a->isLocal(); });
+    prefer(found, [](const AppSymbol *a) { return !a->isLocal(); });
   }
   // Each of the app's variables is one of the patch's at most.
   if (isLocalVariable(s))
     erase_if(found, [&](const AppSymbol *a) {
       return plan.isTaken(*a) && a->source != AppSymbol::Source::User;
     });
+  return found;
+}
+
+SmallVector<const AppSymbol *>
+Counterparts::best(const ObjectSymbol &s) const {
+  if (auto it = plan.learned.find(&s); it != plan.learned.end())
+    return {it->second};
+  SmallVector<const AppSymbol *> found = likely(s);
   // The numbers that compilers give to function-scoped statics shift when one
   // is added: they say which is which only if both sides have as many.
   if (!s.isLocal() || s.isFunction() || s.name == canonicalName(s.name) ||
       found.size() == countAlike(s))
-    prefer([&](const AppSymbol *a) { return a->name == s.name; });
+    prefer(found, [&](const AppSymbol *a) { return a->name == s.name; });
   if (!s.isFunction())
-    prefer([&](const AppSymbol *a) { return a->size == s.size; });
+    prefer(found, [&](const AppSymbol *a) { return a->size == s.size; });
   // Aliases of one place are one candidate.
   SmallVector<const AppSymbol *> distinct;
   for (const AppSymbol *a : found)

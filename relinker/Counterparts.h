@@ -35,6 +35,8 @@ public:
   bool isContested(const ObjectSymbol &symbol) const;
 
 private:
+  /// Of all(), those of the right source file or binding that are not taken.
+  llvm::SmallVector<const AppSymbol *> likely(const ObjectSymbol &symbol) const;
   size_t countAlike(const ObjectSymbol &symbol) const;
 
   const SymbolIndex &index;

@@ -19,6 +19,12 @@ namespace relink {
 /// shape for it.
 constexpr uint64_t mostAdded = 64 << 10;
 
+uint64_t mostDebugInfo(const Config &config) {
+  if (!config.debugInfo)
+    return 0;
+  return config.fullDebugInfo ? UINT64_MAX : mostAdded;
+}
+
 const DebugPrefix *DebugPlan::prefix(StringRef section) const {
   auto it = find_if(prefixes, [&](auto &p) { return p.name == section; });
   return it == prefixes.end() ? nullptr : &*it;

@@ -32,6 +32,9 @@ struct DebugPlan {
   const DebugPrefix *prefix(llvm::StringRef section) const;
 };
 
+/// An object with more bytes of DWARF can't have it carried.
+uint64_t mostDebugInfo(const Config &config);
+
 DebugPlan planDebugInfo(const Config &config, const Image &image,
                         const Plan &plan);
 

@@ -59,6 +59,9 @@ struct ObjectRelocation {
   int64_t addend = 0;
   /// In decoded code: bytes from the place to the end of its instruction.
   uint8_t toEnd = 0;
+  /// Refers to a place in front of `symbol` or behind it, and may mean another
+  /// variable that was in the same section.
+  bool isBiased = false;
 };
 
 struct ObjectSection {
@@ -73,6 +76,8 @@ struct ObjectSection {
   std::vector<ObjectRelocation> shortJumps;
   ObjectSymbol *symbol = nullptr; ///< its section symbol
   bool dropped = false; ///< split up
+  /// Bytes of near jumps in front of a piece's own code, and behind it.
+  uint64_t islandsBefore = 0, islandsBehind = 0;
   /// A piece of a split section: where it was.
   ObjectSection *original = nullptr;
   uint64_t originalOffset = 0;
@@ -106,9 +111,11 @@ std::string linkableName(llvm::StringRef name);
 
 /// Reads an x86-64 ET_REL file. Members of section groups that an earlier
 /// object won (\p takenGroups) are turned into undefined symbols; the
-/// signatures of the groups that this one wins are added.
+/// signatures of the groups that this one wins are added. Of more than
+/// \p mostDebugInfo bytes of DWARF only the sections' sizes are read.
 llvm::Expected<std::unique_ptr<Object>>
-readObject(llvm::MemoryBufferRef buffer, std::vector<std::string> &takenGroups);
+readObject(llvm::MemoryBufferRef buffer, std::vector<std::string> &takenGroups,
+           uint64_t mostDebugInfo);
 
 /// Writes \p object as an ET_REL file.
 llvm::SmallVector<char, 0> writeObject(const Object &object);

@@ -14,10 +14,8 @@ using namespace llvm::ELF;
 
 namespace relink {
 
-ObjectOriginal::ObjectOriginal(ArrayRef<std::unique_ptr<Object>> objects,
-                               const FrameIndex &frames)
-    : frames(frames) {
-  for (auto &object : objects)
+ObjectOriginal::ObjectOriginal(const Plan &objects) : plan(objects) {
+  for (auto &object : plan.objects)
     for (const ObjectSymbol &s : object->symbols)
       if (s.section && !s.isSection() && !s.name.empty())
         symbols[{s.section, s.value}].push_back(&s);
@@ -33,7 +31,7 @@ ArrayRef<uint8_t> ObjectOriginal::bytes(const Place &at, uint64_t size) {
 std::optional<Place> ObjectOriginal::exceptionTable(const Place &function) {
   if (!function.section)
     return std::nullopt;
-  const ObjectRelocation *r = frames.lsda(*function.section);
+  const ObjectRelocation *r = plan.frames.lsda(*function.section);
   if (!r || !r->symbol || !r->symbol->section)
     return std::nullopt;
   return Place{r->symbol->section, nullptr, r->symbol->value + r->addend};
@@ -74,7 +72,7 @@ bool ObjectOriginal::readField(const ObjectSection &, uint64_t from,
   out.end = r.offset + fieldSize(r.type);
   if (out.end > to)
     return false;
-  const ObjectSymbol *s = theirs->symbol;
+  const ObjectSymbol *s = plan.definitionOf(theirs->symbol);
   if (!s) {
     out.kind = OriginalField::Kind::Nothing;
     return !r.symbol && r.addend == theirs->addend;

@@ -49,8 +49,10 @@ namespace {
 
 class Reader {
 public:
-  Reader(MemoryBufferRef buffer, std::vector<std::string> &takenGroups)
-      : buffer(buffer), takenGroups(takenGroups) {}
+  Reader(MemoryBufferRef buffer, std::vector<std::string> &takenGroups,
+         uint64_t mostDebugInfo)
+      : buffer(buffer), takenGroups(takenGroups),
+        mostDebugInfo(mostDebugInfo) {}
   Expected<std::unique_ptr<Object>> read();
 
 private:
@@ -67,6 +69,8 @@ private:
 
   MemoryBufferRef buffer;
   std::vector<std::string> &takenGroups;
+  uint64_t mostDebugInfo;
+  bool skipsDebugInfo = false;
   std::unique_ptr<Object> object = std::make_unique<Object>();
   ArrayRef<Shdr> headers;
   std::vector<ObjectSection *> sections; ///< by section index
@@ -166,6 +170,13 @@ static bool isCarried(const Shdr &s, StringRef name) {
 
 Error Reader::readSections(const object::ELFFile<ELFT> &file) {
   sections.resize(headers.size());
+  uint64_t debugInfo = 0;
+  for (const Shdr &s : headers)
+    if (auto name = file.getSectionName(s); !name)
+      return wrap(name.takeError());
+    else if (!(s.sh_flags & SHF_ALLOC) && name->starts_with(".debug_"))
+      debugInfo += s.sh_size;
+  skipsDebugInfo = debugInfo > mostDebugInfo;
   for (size_t i = 0; i < headers.size(); ++i) {
     const Shdr &s = headers[i];
     auto name = file.getSectionName(s);
@@ -202,6 +213,8 @@ Error Reader::readSections(const object::ELFFile<ELFT> &file) {
       sections[i] = nullptr;
       continue;
     }
+    if (skipsDebugInfo && out.isDebug())
+      continue;
     auto bytes = file.getSectionContents(s);
     if (!bytes)
       return wrap(bytes.takeError());
@@ -288,6 +301,8 @@ Error Reader::readRelocations(const object::ELFFile<ELFT> &file) {
         !sections[s.sh_info])
       continue;
     ObjectSection &section = *sections[s.sh_info];
+    if (skipsDebugInfo && section.isDebug())
+      continue;
     auto relas = file.relas(s);
     if (!relas)
       return wrap(relas.takeError());
@@ -302,9 +317,9 @@ Error Reader::readRelocations(const object::ELFFile<ELFT> &file) {
           {r.r_offset, r.getType(false), symbols[index], r.r_addend});
     }
     // Assemblers write them in order, `ld -r` need not.
-    stable_sort(section.relocations, [](auto &a, auto &b) {
-      return a.offset < b.offset;
-    });
+    auto isBefore = [](auto &a, auto &b) { return a.offset < b.offset; };
+    if (!is_sorted(section.relocations, isBefore))
+      stable_sort(section.relocations, isBefore);
   }
   return Error::success();
 }
@@ -338,8 +353,9 @@ void Reader::readProperty(ArrayRef<uint8_t> note) {
 } // namespace
 
 Expected<std::unique_ptr<Object>>
-readObject(MemoryBufferRef buffer, std::vector<std::string> &takenGroups) {
-  return Reader(buffer, takenGroups).read();
+readObject(MemoryBufferRef buffer, std::vector<std::string> &takenGroups,
+           uint64_t mostDebugInfo) {
+  return Reader(buffer, takenGroups, mostDebugInfo).read();
 }
 
 } // namespace relink

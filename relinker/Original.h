@@ -122,8 +122,7 @@ private:
 /// The object before the fix.
 class ObjectOriginal final : public Original {
 public:
-  ObjectOriginal(llvm::ArrayRef<std::unique_ptr<Object>> objects,
-                 const FrameIndex &frames);
+  explicit ObjectOriginal(const Plan &objects);
 
   bool readField(const ObjectSection &ours, uint64_t from, uint64_t to,
                  llvm::ArrayRef<ObjectRelocation> relocations, const Place &at,
@@ -137,7 +136,7 @@ public:
   const ObjectSymbol *symbolAt(const Place &place) const;
 
 private:
-  const FrameIndex &frames;
+  const Plan &plan; ///< the objects; an undefined symbol may be another's
   llvm::DenseMap<std::pair<const ObjectSection *, uint64_t>,
                  llvm::SmallVector<const ObjectSymbol *, 1>>
       symbols;

@@ -32,8 +32,9 @@ struct Member {
 class PatchReader {
 public:
   PatchReader(const Config &config, ArrayRef<std::string> files,
-              const Image &image, const Target &target)
-      : config(config), files(files), image(image), target(target) {}
+              const Image &image, const Target &target, uint64_t mostDebugInfo)
+      : config(config), files(files), image(image), target(target),
+        mostDebugInfo(mostDebugInfo) {}
   Expected<std::vector<std::unique_ptr<Object>>> run();
 
 private:
@@ -47,6 +48,7 @@ private:
   ArrayRef<std::string> files;
   const Image &image;
   const Target &target;
+  uint64_t mostDebugInfo;
   std::vector<std::unique_ptr<MemoryBuffer>> buffers;
   std::vector<std::string> takenGroups;
   std::vector<MemoryBufferRef> modules;
@@ -60,7 +62,7 @@ Error PatchReader::addObject(MemoryBufferRef buffer) {
     modules.push_back(buffer);
     return Error::success();
   }
-  auto object = readObject(buffer, takenGroups);
+  auto object = readObject(buffer, takenGroups, mostDebugInfo);
   if (!object)
     return object.takeError();
   objects.push_back(std::move(*object));
@@ -160,7 +162,7 @@ Error PatchReader::compileModules() {
   if (!compiled)
     return compiled.takeError();
   buffers.push_back(std::move(*compiled));
-  auto object = readObject(buffers.back()->getMemBufferRef(), takenGroups);
+  auto object = readObject(buffers.back()->getMemBufferRef(), takenGroups, mostDebugInfo);
   if (!object)
     return object.takeError();
   objects.push_back(std::move(*object));
@@ -185,8 +187,8 @@ Expected<std::vector<std::unique_ptr<Object>>> PatchReader::run() {
 
 Expected<std::vector<std::unique_ptr<Object>>>
 readPatch(const Config &config, ArrayRef<std::string> files, const Image &image,
-          const Target &target) {
-  return PatchReader(config, files, image, target).run();
+          const Target &target, uint64_t mostDebugInfo) {
+  return PatchReader(config, files, image, target, mostDebugInfo).run();
 }
 
 } // namespace relink

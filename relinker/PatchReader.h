@@ -17,10 +17,11 @@ namespace relink {
 
 /// Reads patch files: relocatable objects, LLVM bitcode (compiled here, as a
 /// link would), and archives, of which the members that are wanted are taken.
-/// Every object comes back split into one section a function or variable.
+/// Every object comes back split into one section a function or variable. See
+/// readObject() for \p mostDebugInfo.
 llvm::Expected<std::vector<std::unique_ptr<Object>>>
 readPatch(const Config &config, llvm::ArrayRef<std::string> files,
-          const Image &image, const Target &target);
+          const Image &image, const Target &target, uint64_t mostDebugInfo);
 
 } // namespace relink
 

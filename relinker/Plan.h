@@ -112,6 +112,8 @@ struct Plan {
   std::unique_ptr<Plan> before;
   llvm::DenseMap<const ObjectSymbol *, const ObjectSymbol *> originalOf;
   llvm::DenseSet<const ObjectSymbol *> fresh;
+  /// Functions of the same code as another, where the app has one body for both.
+  llvm::DenseMap<const ObjectSymbol *, const ObjectSymbol *> twins;
   std::vector<Replacement> replacements;
   std::vector<Interposition> interpositions;
   std::deque<LinkTarget> targets;

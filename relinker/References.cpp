@@ -34,6 +34,8 @@ public:
 
 private:
   Error resolve(const Object &object, ObjectSymbol *symbol);
+  Error checkBiased(const Object &object, const ObjectSection &section,
+                    const ObjectRelocation &r);
   bool isRelaxedCall(const ObjectSection &s, const ObjectRelocation &r) const;
   Expected<LinkTarget *> resolveUndefined(const Object &object,
                                           const ObjectSymbol &symbol);
@@ -338,6 +340,36 @@ Error ReferenceResolver::resolve(const Object &object, ObjectSymbol *symbol) {
   return Error::success();
 }
 
+/// Which variable \p r counts from is not known: those it may be have to be as far
+/// from each other in the app as they are in the patch.
+Error ReferenceResolver::checkBiased(const Object &object,
+                                     const ObjectSection &section,
+                                     const ObjectRelocation &r) {
+  const ObjectSection &original = *r.symbol->section->original;
+  uint64_t start = r.symbol->section->originalOffset;
+  bool isAtStart = r.addend + (isPcRelative(r.type) ? r.toEnd : 0) == 0;
+  std::optional<uint64_t> base;
+  for (const ObjectSymbol &s : object.symbols) {
+    if (!s.section || s.section->original != &original || s.isSection() ||
+        StringRef(s.name).starts_with(".L"))
+      continue;
+    uint64_t at = s.section->originalOffset + s.value;
+    if (isAtStart && at != start && at + s.size != start)
+      continue;
+    const Decision &d = plan.decisions[&s];
+    bool isBound = d.action == Decision::Action::Bind;
+    if (isBound && !base)
+      base = d.app->address - at;
+    if (!isBound || *base != d.app->address - at)
+      return makeError(object.name + ": " + section.name + "+" + hex(r.offset) +
+                       ": refers to " + original.name + "+" + hex(start) +
+                       ", and whether that is " + shown(r.symbol->name) +
+                       " or counts from another variable can't be told\n>>> "
+                       "remedy: compile the patch with -fdata-sections");
+  }
+  return Error::success();
+}
+
 /// In executables the general and local dynamic TLS sequences become plain
 /// accesses (psABI, "Linker optimization"), and the call in them goes away:
 /// static programs may have nothing to call.
@@ -362,9 +394,13 @@ Error ReferenceResolver::run() {
       if (!plan.live.count(&s))
         continue;
       for (const ObjectRelocation &r : s.relocations)
-        if (r.symbol && !isTableEntry(s, r) && !isRelaxedCall(s, r))
+        if (r.symbol && !isTableEntry(s, r) && !isRelaxedCall(s, r)) {
           if (Error e = resolve(*object, r.symbol))
             return e;
+          if (r.isBiased)
+            if (Error e = checkBiased(*object, s, r))
+              return e;
+        }
       auto frame = plan.frames.recordOf.find(&s);
       if (frame == plan.frames.recordOf.end())
         continue;

@@ -17,6 +17,7 @@
 #include "Comparison.h"
 #include "Compose.h"
 #include "DebugFile.h"
+#include "DebugInfo.h"
 #include "Error.h"
 #include "Imports.h"
 #include "Inlining.h"
@@ -86,13 +87,14 @@ Expected<Report> relink(const Config &config) {
 
   // Read the patch, and cut it into functions and variables.
   Plan plan;
-  auto objects = readPatch(config, config.patches, app, **target);
+  auto objects = readPatch(config, config.patches, app, **target,
+                           mostDebugInfo(config));
   if (!objects)
     return objects.takeError();
   plan.objects = std::move(*objects);
   if (Error e = plan.indexObjects())
     return e;
-  auto originals = readPatch(config, config.originals, app, **target);
+  auto originals = readPatch(config, config.originals, app, **target, 0);
   if (!originals)
     return originals.takeError();
   if (Error e = checkSecurityProperties(config, app, plan))

@@ -13,6 +13,7 @@
 
 #include "Rules.h"
 #include "Compare.h"
+#include "Constants.h"
 #include "Counterparts.h"
 #include "DeadClones.h"
 #include "Error.h"
@@ -65,6 +66,7 @@ private:
   Selections selections;
   Counterparts counterparts;
   DenseSet<const ObjectSymbol *> constructors; ///< and destructors
+  DenseMap<uint64_t, const ObjectSymbol *> replacementAt;
 };
 
 Error Chooser::findCounterpart(const ObjectSymbol &s, Decision &out) const {
@@ -226,14 +228,17 @@ Error Chooser::addReplacement(Object &object, ObjectSymbol &s,
                      " is an indirect function (IFUNC) in the app and an "
                      "ordinary one in the patch\n>>> remedy: replace the "
                      "implementation its resolver chooses instead");
-  for (const Replacement &r : plan.replacements)
-    if (r.address == app.address) {
-      if (r.body->section == s.section && r.body->value == s.value)
-        return Error::success(); // an alias (D1 and D2 destructors)
-      return makeError(
-          image.path + ": " + shown(s.name) + " and " + shown(r.body->name) +
-          " of the patch both replace the function at " + hex(app.address));
-    }
+  auto [first, isNew] = replacementAt.try_emplace(app.address, &s);
+  if (!isNew) {
+    const ObjectSymbol &other = *first->second;
+    // An alias (D1 and D2 destructors), or folded in the app.
+    if ((other.section == s.section && other.value == s.value) ||
+        plan.twins.lookup(&s) == &other)
+      return Error::success();
+    return makeError(
+        image.path + ": " + shown(s.name) + " and " + shown(other.name) +
+        " of the patch both replace the function at " + hex(app.address));
+  }
   Replacement r;
   r.object = &object;
   r.body = &s;
@@ -263,8 +268,9 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
                   !StringRef(s.section->name).starts_with(".data.rel.ro"));
   // Identity matters: catch clauses and dynamic_cast compare these.
   StringRef name = s.name;
-  bool isTypeData = name.starts_with("_ZTV") || name.starts_with("_ZTI") ||
-                    name.starts_with("_ZTS") || name.starts_with("_ZTT");
+  bool isTypeData = relink::isTypeData(name);
+  if (out.action == Action::Ambiguous && !isState && !isTypeData)
+    out = {}; // of two constants of one name, either may be the patch's own
   if (out.action == Action::Ambiguous)
     return Error::success(); // an error only when it is needed
   if (!out.app) {
@@ -449,9 +455,10 @@ Error Chooser::checkSharedCode() const {
     const Replacement &r = *at[address];
     bool isAlias = plainName(name) == plainName(r.app->name) ||
                    any_of(r.object->symbols, [&](const ObjectSymbol &s) {
-                     return s.section == r.body->section &&
-                            s.value == r.body->value &&
-                            splitVersion(s.name).first == name;
+                     return splitVersion(s.name).first == name &&
+                            ((s.section == r.body->section &&
+                              s.value == r.body->value) ||
+                             plan.twins.lookup(&s) == r.body);
                    });
     if (isAlias || shared)
       return;
@@ -490,6 +497,8 @@ Error Chooser::checkAnyReplaced() const {
 Error Chooser::run() {
   if (Error e = decideAll())
     return e;
+  for (auto &object : plan.objects)
+    nameConstants(*object, plan);
   if (Error e = checkClones())
     return e;
   if (Error e = checkSharedCode())

@@ -15,6 +15,7 @@
 
 #include "Splice.h"
 #include "UnitCheck.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/DebugInfo/DWARF/DWARFCompileUnit.h"
 #include "llvm/DebugInfo/DWARF/DWARFContext.h"
@@ -76,12 +77,19 @@ void EntryHider::hide(const DWARFDie &die, const ReplacedFunction &f) {
   }
 }
 
-bool startsAt(const DWARFDie &die, uint64_t address) {
+using ByAddress = DenseMap<uint64_t, const ReplacedFunction *>;
+
+const ReplacedFunction *startsAtAny(const DWARFDie &die,
+                                    const ByAddress &functions) {
   auto ranges = die.getAddressRanges();
-  if (ranges)
-    return any_of(*ranges, [&](auto &r) { return r.LowPC == address; });
-  consumeError(ranges.takeError());
-  return false;
+  if (!ranges) {
+    consumeError(ranges.takeError());
+    return nullptr;
+  }
+  for (const DWARFAddressRange &r : *ranges)
+    if (const ReplacedFunction *f = functions.lookup(r.LowPC))
+      return f;
+  return nullptr;
 }
 
 void EntryHider::run() {
@@ -104,16 +112,19 @@ void EntryHider::run() {
     if (!UnitCheck::isFirstEntrySound(*unit))
       return;
   UnitCheck check;
-  for (const ReplacedFunction &f : out.replaced) {
-    if (f.method == RedirectMethod::InPlace)
-      continue;
-    DWARFCompileUnit *unit = dwarf->getCompileUnitForCodeAddress(f.oldAddress);
-    if (!unit || !check.isSound(*unit) || !unit->getUnitDIE(false))
+  MapVector<DWARFCompileUnit *, ByAddress> units;
+  for (const ReplacedFunction &f : out.replaced)
+    if (f.method != RedirectMethod::InPlace)
+      if (auto *unit = dwarf->getCompileUnitForCodeAddress(f.oldAddress))
+        units[unit][f.oldAddress] = &f;
+  for (auto &[unit, functions] : units) {
+    if (!check.isSound(*unit) || !unit->getUnitDIE(false))
       continue;
     for (const DWARFDebugInfoEntry &entry : unit->dies()) {
       DWARFDie die(unit, &entry);
-      if (die.getTag() == DW_TAG_subprogram && startsAt(die, f.oldAddress))
-        hide(die, f);
+      if (die.getTag() == DW_TAG_subprogram)
+        if (const ReplacedFunction *f = startsAtAny(die, functions))
+          hide(die, *f);
     }
   }
 }

@@ -7,6 +7,7 @@
 
 #include "Split.h"
 #include "Error.h"
+#include "SymbolIndex.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
@@ -145,6 +146,11 @@ struct Piece {
   ObjectSymbol *owner = nullptr; ///< the symbol it was cut for, if any
   ObjectSection *section = nullptr;
 
+  /// Where \p offset of the original section is in `section`.
+  uint64_t placeOf(uint64_t offset) const {
+    return offset - start + section->islandsBefore;
+  }
+
   StringRef name() const { return owner ? StringRef(owner->name) : ""; }
 };
 
@@ -153,6 +159,8 @@ struct ResolvedField {
   uint64_t offset = 0, instructionEnd = 0, target = 0;
   unsigned size = 0;
 };
+
+constexpr unsigned islandSize = 5; ///< a near jump
 
 class Splitter {
 public:
@@ -171,9 +179,16 @@ private:
   Error retarget(ObjectSection &section);
   std::optional<uint64_t> trueTarget(const ObjectSection &section,
                                      const ObjectRelocation &r) const;
+  bool refersTo(const ObjectSection &section, const ObjectRelocation &r,
+                const Piece &other) const;
+  const Piece *variableMeant(const ObjectSection &section, ObjectRelocation &r,
+                             uint64_t goal, const Piece *at);
   const Piece *pieceAt(const ObjectSection &section, uint64_t offset) const;
   ObjectSymbol &symbolFor(const Piece &piece, uint64_t offset);
+  int64_t addendFor(const Piece &piece, const ObjectSymbol &symbol,
+                    uint64_t offset) const;
   void makeSections();
+  void countIslandsBefore(const ObjectSection &section);
   void moveSymbols();
   Error moveRelocations();
   Error restoreField(const Piece &from, const ObjectSection &original,
@@ -187,18 +202,28 @@ private:
   std::vector<ObjectSection *> originals;
   DenseMap<const ObjectSection *, std::vector<Piece>> cuts;
   DenseMap<const ObjectSection *, std::vector<ResolvedField>> resolved;
+  /// Near jumps in front of a piece's code that are still to be made.
+  DenseMap<const Piece *, unsigned> islandsBefore;
   /// Offsets of read-only sections that code refers to: starts of jump tables.
   DenseMap<const ObjectSection *, std::vector<uint64_t>> tables;
 };
 
-bool isCuttable(const ObjectSection &s) {
+/// Virtual tables and type information have an identity, and go one by one.
+bool isConstantData(const ObjectSection &s, const Object &object) {
+  return StringRef(s.name).starts_with(".data.rel.ro") &&
+         none_of(object.symbols, [&](const ObjectSymbol &symbol) {
+           return symbol.section == &s && isTypeData(symbol.name);
+         });
+}
+
+bool isCuttable(const ObjectSection &s, const Object &object) {
   if (!s.isAlloc() || s.isMergeable() || isEhFrame(s))
     return false;
   if (s.type != SHT_PROGBITS && s.type != SHT_NOBITS)
     return false;
-  // Read-only data stays whole: its anonymous parts (jump tables, constants)
-  // are referred to through the section, sometimes with a bias.
-  return s.isCode() || s.isWritable();
+  // Read-only data stays whole: its parts are referred to through the section,
+  // sometimes in front of a table or behind it.
+  return s.isCode() || (s.isWritable() && !isConstantData(s, object));
 }
 
 /// The largest alignment up to the section's that \p start has in it.
@@ -360,7 +385,7 @@ Error Splitter::decode(ObjectSection &s) {
         [&](const ObjectRelocation &r) { return r.offset < p.start; });
     for (uint64_t at = p.start; at < p.end;) {
       Instruction i;
-      if (!target.decode(ArrayRef(s.data).slice(at, p.end - at), at, i)) {
+      if (!target.measure(ArrayRef(s.data).slice(at, p.end - at), at, i)) {
         if (it == cuts.end())
           break; // data in hand-written code; nothing depends on it
         return error(s.name + "+" + hex(at) + ": in function " + p.name() +
@@ -439,6 +464,15 @@ const Piece *Splitter::pieceAt(const ObjectSection &s, uint64_t offset) const {
   return nullptr;
 }
 
+/// A short jump back to another function passes the start of its own, one
+/// forward the end: there it can reach a near jump.
+void Splitter::countIslandsBefore(const ObjectSection &s) {
+  for (const ResolvedField &field : resolved[&s])
+    if (const Piece *p = pieceAt(s, field.offset))
+      if (field.size == 1 && field.target < p->start)
+        ++islandsBefore[p];
+}
+
 void Splitter::makeSections() {
   for (ObjectSection *s : originals) {
     auto it = cuts.find(s);
@@ -446,6 +480,7 @@ void Splitter::makeSections() {
       continue;
     if (it->second.front().section)
       continue;
+    countIslandsBefore(*s);
     for (Piece &p : it->second) {
       std::string name = s->name;
       if (p.owner && !StringRef(name).ends_with(("." + p.name()).str()))
@@ -458,6 +493,12 @@ void Splitter::makeSections() {
       out.originalOffset = p.start;
       if (!s->isNoBits())
         out.data.assign(s->data.begin() + p.start, s->data.begin() + p.end);
+      if (unsigned count = islandsBefore.lookup(&p)) {
+        out.islandsBefore = alignTo(count * islandSize, out.align);
+        out.originalOffset -= out.islandsBefore;
+        out.size += out.islandsBefore;
+        out.data.insert(out.data.begin(), out.islandsBefore, target.trapByte());
+      }
       p.section = &out;
     }
     s->dropped = true;
@@ -476,7 +517,7 @@ void Splitter::moveSymbols() {
       continue;
     }
     symbol.section = p->section;
-    symbol.value -= p->start;
+    symbol.value = p->placeOf(symbol.value);
   }
 }
 
@@ -486,6 +527,12 @@ ObjectSymbol &Splitter::symbolFor(const Piece &piece, uint64_t offset) {
   if (piece.owner && (!piece.section->isCode() || offset == piece.start))
     return *piece.owner;
   return object.sectionSymbol(*piece.section);
+}
+
+/// What added to \p symbol of \p piece gives \p offset of the original section.
+int64_t Splitter::addendFor(const Piece &piece, const ObjectSymbol &symbol,
+                            uint64_t offset) const {
+  return symbol.isSection() ? piece.placeOf(offset) : offset - piece.start;
 }
 
 /// Puts a relocation where the assembler had resolved a field by itself.
@@ -498,26 +545,35 @@ Error Splitter::restoreField(const Piece &from, const ObjectSection &original,
                  ", which no symbol of the object covers\n>>> remedy: compile "
                  "the patch with -ffunction-sections");
   ObjectSection &s = *from.section;
-  uint64_t place = field.offset - from.start;
+  uint64_t place = from.placeOf(field.offset);
   ObjectSymbol *symbol = &symbolFor(*to, field.target);
-  int64_t addend = field.target - to->start;
+  int64_t addend = addendFor(*to, *symbol, field.target);
   if (field.size == 4) {
     uint8_t toEnd = field.instructionEnd - field.offset;
     s.relocations.push_back(
         {place, R_X86_64_PC32, symbol, addend - toEnd, toEnd});
     return Error::success();
   }
-  // A short tail call: it jumps to a near jump behind its function.
-  uint64_t island = s.size, end = field.instructionEnd - from.start;
-  if (!isInt<8>(int64_t(island - end)))
+  // A short tail call goes to a near jump in front of its function or behind.
+  bool isBehind = field.target >= from.end;
+  uint64_t end = from.placeOf(field.instructionEnd);
+  uint64_t island = isBehind ? s.size
+                             : s.islandsBefore -
+                                   islandSize * islandsBefore[&from]--;
+  if (!isInt<8>(int64_t(island - end)) || int64_t(s.originalOffset) < 0)
     return error(original.name + "+" + hex(field.offset) + ": in function " +
                  from.name() + ": a short jump to another function (" +
                  (to->owner ? to->owner->name : hex(field.target)) +
                  ") can't be lengthened here\n>>> remedy: compile the patch "
                  "with -ffunction-sections");
   s.data[place] = uint8_t(island - end);
-  s.data.insert(s.data.end(), {0xe9, 0, 0, 0, 0});
-  s.size += 5;
+  if (isBehind) {
+    s.data.resize(s.data.size() + islandSize);
+    s.size += islandSize;
+    s.islandsBehind += islandSize;
+  }
+  s.data[island] = 0xe9;
+  std::fill_n(&s.data[island + 1], 4, 0);
   s.relocations.push_back({island + 1, R_X86_64_PC32, symbol, addend - 4, 4});
   s.shortJumps.push_back({place, R_X86_64_PC8, symbol, addend - 1, 1});
   return Error::success();
@@ -533,7 +589,7 @@ Error Splitter::moveRelocations() {
       if (!p || r.offset >= p->end)
         continue; // in padding
       ObjectRelocation moved = r;
-      moved.offset -= p->start;
+      moved.offset = p->placeOf(r.offset);
       p->section->relocations.push_back(moved);
     }
     for (const ResolvedField &field : resolved[s])
@@ -546,6 +602,48 @@ Error Splitter::moveRelocations() {
     s->relocations.clear();
   }
   return Error::success();
+}
+
+/// Whether the function that \p r is in also refers to \p other.
+bool Splitter::refersTo(const ObjectSection &s, const ObjectRelocation &r,
+                        const Piece &other) const {
+  const Piece *function = pieceAt(s, r.offset);
+  if (!function)
+    return true;
+  auto first = partition_point(s.relocations, [&](const ObjectRelocation &o) {
+    return o.offset < function->start;
+  });
+  for (; first != s.relocations.end() && first->offset < function->end; ++first)
+    if (first->symbol == r.symbol)
+      if (auto goal = trueTarget(s, *first))
+        if (*goal >= other.start && *goal < other.end)
+          return true;
+  return false;
+}
+
+/// Code can count from in front of a variable (`table[i - 1]`), and to its end
+/// (`p != table + n`), where the next one starts. resolveReferences() sees whether
+/// it matters which is meant.
+const Piece *Splitter::variableMeant(const ObjectSection &s, ObjectRelocation &r,
+                                     uint64_t goal, const Piece *p) {
+  ArrayRef<Piece> pieces = cuts[r.symbol->section];
+  if (!p) {
+    r.isBiased = pieces.size() > 1;
+    p = find_if(pieces, [](const Piece &p) { return p.owner; });
+    return p == pieces.end() ? nullptr : p;
+  }
+  if (p->start != goal || p == pieces.begin())
+    return p;
+  const Piece &before = *std::prev(p);
+  bool formsAddress = !isPcRelative(r.type) ||
+                      (r.offset >= 2 && s.data[r.offset - 2] == 0x8d); // lea
+  if (!before.owner || before.end != goal || !formsAddress ||
+      !refersTo(s, r, before))
+    return p;
+  if (!p->owner)
+    return &before;
+  r.isBiased = true;
+  return p;
 }
 
 /// Relocations against the section symbol of a cut section get the piece they
@@ -565,6 +663,8 @@ Error Splitter::retarget(ObjectSection &s) {
                    "covers\n>>> remedy: give the symbol a .size and .type, or "
                    "compile with -ffunction-sections -fdata-sections");
     const Piece *p = pieceAt(to, *goal);
+    if (s.isCode() && !to.isCode())
+      p = variableMeant(s, r, *goal, p);
     if (!p && s.isAlloc())
       return error(s.name + "+" + hex(r.offset) + ": refers to " + to.name +
                    "+" + hex(*goal) + ", which no symbol of the object covers"
@@ -576,7 +676,7 @@ Error Splitter::retarget(ObjectSection &s) {
       continue;
     }
     r.symbol = &symbolFor(*p, *goal);
-    r.addend -= p->start;
+    r.addend += addendFor(*p, *r.symbol, *goal) - int64_t(*goal);
   }
   return Error::success();
 }
@@ -592,7 +692,7 @@ Error Splitter::run() {
     originals.push_back(&s);
   }
   for (ObjectSection *s : originals)
-    if (isCuttable(*s))
+    if (isCuttable(*s, object))
       cutAtSymbols(*s);
   if (Error e = cutAtLsdas())
     return e;

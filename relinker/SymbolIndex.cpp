@@ -46,6 +46,11 @@ std::string canonicalName(StringRef name) {
 
 bool isOutlinedPart(StringRef name) { return name.contains(".cold"); }
 
+bool isTypeData(StringRef name) {
+  return name.starts_with("_ZTV") || name.starts_with("_ZTI") ||
+         name.starts_with("_ZTS") || name.starts_with("_ZTT");
+}
+
 bool isClone(StringRef name) {
   return name.contains(".constprop.") || name.contains(".isra.") ||
          name.contains(".part.");
@@ -219,6 +224,9 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
   }
 
   auto addTable = [&](const Table &table, AppSymbol::Source source) {
+    for (const Sym &s : table.symbols)
+      if (s.getType() == STT_FILE)
+        index.files.insert(nameOf(table, s));
     forEachDefined(table, [&](const Sym &s, StringRef name, StringRef file) {
       if (s.st_shndx == SHN_ABS || !isWanted(name))
         return;

@@ -52,6 +52,9 @@ bool isOutlinedPart(llvm::StringRef name);
 /// True for a clone with a changed signature or changed constants.
 bool isClone(llvm::StringRef name);
 
+/// Virtual tables and type information (Itanium C++ ABI, 5.1.4.1).
+bool isTypeData(llvm::StringRef name);
+
 class SymbolIndex {
 public:
   /// \p wanted holds plain names.
@@ -64,6 +67,7 @@ public:
   /// Whether anything but .dynsym named the app's symbols.
   bool hasFullTable = false;
   std::string sourceFile; ///< the file the full table came from
+  llvm::StringSet<> files; ///< names of the app's STT_FILE symbols
 
   /// Function starts of the full table and .dynsym at \p address.
   const AppSymbol *functionAt(uint64_t address) const;

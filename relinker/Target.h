@@ -141,6 +141,10 @@ public:
   virtual bool decode(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
                       Instruction &out) const = 0;
 
+  /// The same without what only decode() needs to know: `isNop`, `clobbered`.
+  virtual bool measure(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
+                       Instruction &out) const = 0;
+
   /// What a field behind the bytes \p before may be part of, wherever
   /// instructions begin.
   virtual FieldUse fieldUse(llvm::ArrayRef<uint8_t> before) const = 0;

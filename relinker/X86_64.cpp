@@ -39,6 +39,10 @@ public:
   Error init();
   bool decode(ArrayRef<uint8_t> bytes, uint64_t address,
               Instruction &out) const override;
+  bool measure(ArrayRef<uint8_t> bytes, uint64_t address,
+               Instruction &out) const override {
+    return measureX86_64(bytes, address, out) || decode(bytes, address, out);
+  }
   Expected<Redirect> planRedirect(const RedirectSite &site,
                                   uint64_t destination) const override {
     return planRedirectX86_64(*this, site, destination);

@@ -32,6 +32,9 @@ uint64_t paddingLengthX86_64(const Target &target, llvm::ArrayRef<uint8_t> gap,
 FieldUse fieldUseX86_64(llvm::ArrayRef<uint8_t> before);
 bool isShortJumpX86_64(uint8_t opcode);
 bool isLandingPadX86_64(llvm::ArrayRef<uint8_t> code);
+/// See Target::measure(). False also for what it does not know.
+bool measureX86_64(llvm::ArrayRef<uint8_t> code, uint64_t address,
+                   Instruction &out);
 
 } // namespace relink
 

@@ -84,6 +84,7 @@ for feature, program in {
     "patchelf": "patchelf",
     "elfutils": "eu-elflint",
     "strace": "strace",
+    "tcl": "tclsh",
     "valgrind": "valgrind",
     "setcap": "setcap",
     "setfattr": "setfattr",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures relink beside cp, ld.lld and mold; both sides in one run.
 
-    python3 test/bench/bench.py [RELINK] [--runs N] [--small]
+    python3 test/bench/bench.py [RELINK] [--runs N] [--small] [--cases DIR]
 
 Prints one table of medians and their ratios. The commands of a row take turns,
 so that what else the machine does falls on all of them. --small leaves out the
@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 
+HERE = os.path.dirname(os.path.realpath(__file__))
 TOOLS = "/usr/lib/llvm-22/bin"
 BIG_LIBRARY = "/usr/lib/x86_64-linux-gnu/libLLVM.so.22.1"
 APP = """#include <stdio.h>
@@ -126,6 +127,24 @@ def library(relink, runs):
           " | | | |")
 
 
+def comparison(relink, runs, cases):
+    """A whole unit of 12 MB, compared with the program it is in."""
+    if not cases or not shutil.which("tclsh"):
+        return
+    build = os.path.join(HERE, "..", "cases", "Inputs", "sqlite.sh")
+    subprocess.run(["bash", build, cases, "sqlite"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   env={**os.environ, "DEBUG": "-g"})
+    app, unit = "sqlite/app", "sqlite/o2.o"
+    nm = f"{TOOLS}/llvm-nm"
+    whole, copy, ours, theirs = medians(
+        3 * runs, [[relink, app, unit, "-q", "-o", "same"],
+                   ["cp", app, "same.copy"], [nm, app], [nm, unit]],
+        ["same", "same.copy"])
+    row("whole sqlite3.o against its program, beyond cp", whole - copy, "ms",
+        "llvm-nm of both", ours + theirs, "<= 1.0")
+
+
 def program(relink, runs):
     archives = sorted(glob.glob("/usr/lib/llvm-22/lib/libLLVM*.a"))
     if not archives:
@@ -162,13 +181,17 @@ def main():
     parser.add_argument("relink", nargs="?", default="build/bin/relink")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--cases", help="the folder with common.sh; adds a row "
+                        "that builds sqlite3 from Debian's source")
     arguments = parser.parse_args()
     relink = os.path.realpath(arguments.relink)
+    cases = arguments.cases and os.path.realpath(arguments.cases)
     with tempfile.TemporaryDirectory() as directory:
         os.chdir(directory)
         print("| what | relink | beside | ratio | aim |\n|---|---|---|---|---|")
         small(relink, arguments.runs)
         library(relink, arguments.runs)
+        comparison(relink, arguments.runs, cases)
         if not arguments.small:
             program(relink, arguments.runs)
         os.chdir("/")

@@ -1,0 +1,127 @@
+//===- Constants.cpp - Which constants of the app are meant ---------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Constants.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallPtrSet.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+namespace {
+
+/// Named constants of a section, by where they start.
+using Constants = std::vector<ObjectSymbol *>;
+
+bool isNamedConstant(const ObjectSymbol &s) {
+  return s.kind == ObjectSymbol::Kind::Defined && s.type == STT_OBJECT &&
+         s.size && !s.section->isMergeable() && !s.section->original &&
+         (!s.section->isWritable() ||
+          StringRef(s.section->name).starts_with(".data.rel.ro"));
+}
+
+/// Where \p r of \p from points in its symbol's section.
+std::optional<uint64_t> pointsTo(const ObjectSection &from,
+                                 const ObjectRelocation &r) {
+  if (!isPcRelative(r.type))
+    return r.symbol->value + r.addend;
+  if (!from.isCode() || !r.toEnd)
+    return std::nullopt;
+  return r.symbol->value + r.addend + r.toEnd;
+}
+
+class ConstantNamer {
+public:
+  ConstantNamer(Object &object, Plan &plan) : object(object), plan(plan) {
+    for (ObjectSymbol &s : object.symbols)
+      if (isNamedConstant(s))
+        sections[s.section].push_back(&s);
+    for (auto &[section, list] : sections)
+      stable_sort(list, [](auto *a, auto *b) { return a->value < b->value; });
+  }
+  void run() {
+    if (!sections.empty())
+      for (ObjectSection &from : object.sections)
+        if (from.isAlloc())
+          nameIn(from);
+  }
+
+private:
+  struct Reference {
+    ObjectRelocation *relocation;
+    uint64_t target;
+    const Constants *constants;
+    size_t next; ///< index of the first constant that starts behind `target`
+  };
+  void nameIn(ObjectSection &from);
+  /// How far the app's is from where it is here; nothing if it isn't the app's.
+  std::optional<uint64_t> distance(const ObjectSymbol &s) const {
+    auto d = plan.decisions.find(&s);
+    if (d == plan.decisions.end() ||
+        d->second.action != Decision::Action::Bind)
+      return std::nullopt;
+    return d->second.app->address - s.value;
+  }
+
+  Object &object;
+  Plan &plan;
+  DenseMap<const ObjectSection *, Constants> sections;
+};
+
+void ConstantNamer::nameIn(ObjectSection &from) {
+  SmallVector<Reference> references;
+  SmallPtrSet<const ObjectSymbol *, 4> used, unclear;
+  for (ObjectRelocation &r : from.relocations) {
+    if (!r.symbol || !r.symbol->isSection())
+      continue;
+    auto found = sections.find(r.symbol->section);
+    auto target = pointsTo(from, r);
+    if (found == sections.end() || !target)
+      continue;
+    const Constants &all = found->second;
+    size_t next = partition_point(all, [&](const ObjectSymbol *s) {
+                    return int64_t(s->value) <= int64_t(*target);
+                  }) - all.begin();
+    references.push_back({&r, *target, &all, next});
+    if (next && *target < all[next - 1]->value + all[next - 1]->size)
+      used.insert(all[next - 1]);
+  }
+  // What a reference may count from beside the constant it points into.
+  for (const Reference &r : references) {
+    const Constants &all = *r.constants;
+    const ObjectSymbol *at = r.next ? all[r.next - 1] : nullptr;
+    const ObjectSymbol *other = r.next < all.size() ? all[r.next] : nullptr;
+    if (at && r.target == at->value) {
+      other = r.next > 1 ? all[r.next - 2] : nullptr;
+      if (!other || other->value + other->size != r.target ||
+          !used.contains(other))
+        continue;
+    } else if (at && r.target < at->value + at->size && !other) {
+      continue;
+    }
+    if (at && other && distance(*at) == distance(*other))
+      continue;
+    unclear.insert(at);
+    unclear.insert(other);
+  }
+  for (const Reference &r : references) {
+    ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
+    if (!at || unclear.contains(at) || !distance(*at))
+      continue;
+    r.relocation->symbol = at;
+    r.relocation->addend -= at->value;
+  }
+}
+
+} // namespace
+
+void nameConstants(Object &object, Plan &plan) {
+  ConstantNamer(object, plan).run();
+}
+
+} // namespace relink
