@@ -8,6 +8,7 @@
 #include "Composer.h"
 #include "Error.h"
 #include "OriginalEntry.h"
+#include "Selections.h"
 #include "StubLibrary.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
@@ -67,6 +68,38 @@ Error Composer::chooseRegisters(Replacement &r) {
         "--no-keep-registers if the program was built with -fno-ipa-ra or by "
         "clang");
   r.preserved = fresh;
+  return Error::success();
+}
+
+/// The other way round: the patch's compiler saw the patch's version of a function
+/// that is bound to the app's, and new callers may count on registers which that
+/// version leaves alone.
+Error Composer::keepForNewCallers() {
+  if (!config.keepRegisters)
+    return Error::success();
+  for (const auto &[s, t] : plan.references) {
+    if (s->kind != ObjectSymbol::Kind::Defined || !s->section->isCode() ||
+        !s->isFunction() || !s->size || t->kind != LinkTarget::Kind::Address ||
+        replacementOf.count(s))
+      continue;
+    auto verdict = plan.verdicts.find(s);
+    const AppSymbol *app = plan.decisions[s].app;
+    if (!app || (verdict != plan.verdicts.end() &&
+                 verdict->second.kind != Verdict::Kind::Changed))
+      continue;
+    RegisterSet set = clobbers.mayClobberAt(app->address, app->size) &
+                      ~clobbers.knownToClobber(plan, *s);
+    if (!set)
+      continue;
+    if (target.readsStackArguments(image.bytesAt(app->address, app->size)))
+      return makeError(
+          image.path + ": the patch calls " + shown(s->name) + ", which is the "
+          "app's, takes arguments on the stack, and changes registers that the "
+          "patch's version leaves alone\n>>> they are: " + target.describe(set) +
+          "\n>>> remedy: compile the patch with -fno-ipa-ra, replace the function "
+          "too, or --no-keep-registers if the patch was compiled so or by clang");
+    kept[s] = set;
+  }
   return Error::success();
 }
 
@@ -302,6 +335,7 @@ Error Composer::composePatch(const Object &from) {
   sectionMap.clear();
   symbolMap.clear();
   outsiders.clear();
+  keepingEntries.clear();
   placeIn.clear();
   wholes.clear();
   Object to;
@@ -346,6 +380,8 @@ Expected<LinkInputs> Composer::run() {
     r.inPlace = canPatchInPlace(r);
     replacementOf[r.body] = &r;
   }
+  if (Error e = keepForNewCallers())
+    return e;
   layOutTls();
   inputs.debug = planDebugInfo(config, image, plan);
   for (auto &object : plan.objects)

@@ -128,6 +128,20 @@ ObjectSymbol *Composer::symbolIn(Object &to, ObjectSymbol *old) {
   return made;
 }
 
+/// The entry through which new code calls \p s, if one has to keep registers.
+ObjectSymbol *Composer::keepingEntry(Object &to, const ObjectSymbol &s,
+                                     const LinkTarget &t) {
+  auto set = kept.find(&s);
+  if (set == kept.end())
+    return nullptr;
+  ObjectSymbol *&entry = keepingEntries[&s];
+  if (!entry)
+    entry = &to.sectionSymbol(
+        addPreservingEntry(to, *outside(to, t.linkName), set->second, target,
+                           "relink.keep." + t.linkName));
+  return entry;
+}
+
 /// \p r is \p old at its place in \p to.
 void Composer::copyRelocation(const ObjectSection &from, ObjectSection &to,
                               const ObjectRelocation &old, ObjectRelocation r,
@@ -158,7 +172,9 @@ void Composer::copyRelocation(const ObjectSection &from, ObjectSection &to,
     r.symbol = outside(object, replaced->second->linkName);
   else if (!useExistingSlot(object, *t, use, r)) {
     used[t] = true;
-    r.symbol = outside(object, t->linkName);
+    ObjectSymbol *entry =
+        use == Use::Branch ? keepingEntry(object, *s, *t) : nullptr;
+    r.symbol = entry ? entry : outside(object, t->linkName);
     if (t->weak)
       r.symbol->binding = STB_WEAK;
   }

@@ -37,6 +37,9 @@ public:
 private:
   void layOutTls();
   llvm::Error chooseRegisters(Replacement &r);
+  llvm::Error keepForNewCallers();
+  ObjectSymbol *keepingEntry(Object &to, const ObjectSymbol &s,
+                             const LinkTarget &t);
   bool canPatchInPlace(const Replacement &r) const;
   std::optional<FdeView> frameOf(const Replacement &r) const;
   llvm::Error composePatch(const Object &from);
@@ -88,7 +91,11 @@ private:
   llvm::DenseMap<const LinkTarget *, bool> used;
   std::map<std::string, LinkTarget *> places;
   llvm::DenseMap<const ObjectSymbol *, const Replacement *> replacementOf;
+  /// Functions of the app that new code calls through an entry which keeps
+  /// these registers.
+  llvm::DenseMap<const ObjectSymbol *, RegisterSet> kept;
   // Per patch object:
+  llvm::DenseMap<const ObjectSymbol *, ObjectSymbol *> keepingEntries;
   llvm::DenseMap<const ObjectSection *, ObjectSection *> sectionMap;
   llvm::DenseMap<const ObjectSymbol *, ObjectSymbol *> symbolMap;
   llvm::StringMap<ObjectSymbol *> outsiders;

@@ -24,9 +24,9 @@ bool ClobberAnalysis::isPltEntry(uint64_t address) const {
 
 RegisterSet ClobberAnalysis::visit(uint64_t address, uint64_t size,
                                    unsigned depth) {
-  if (auto it = known.find(address); it != known.end())
+  if (auto it = visited.find(address); it != visited.end())
     return it->second;
-  known[address] = 0; // a recursive call adds nothing
+  visited[address] = 0; // a recursive call adds nothing
   RegisterSet out = 0, all = target.callerSaved();
   ArrayRef<uint8_t> code = image.bytesAt(address, size);
   for (uint64_t at = 0; at < code.size() && out != all;) {
@@ -54,13 +54,13 @@ RegisterSet ClobberAnalysis::visit(uint64_t address, uint64_t size,
     else
       out |= target.returnRegisters();
   }
-  return known[address] = out;
+  return visited[address] = out;
 }
 
 RegisterSet ClobberAnalysis::clobberedBy(uint64_t address, uint64_t size) {
   // A set found inside a cycle lacks what its callers add; only the first
   // function's is whole, so nothing is kept from one question to the next.
-  known.clear();
+  visited.clear();
   return visit(address, size, 0);
 }
 
@@ -84,6 +84,59 @@ RegisterSet ClobberAnalysis::mayClobber(const ObjectSymbol &body) const {
     at += i.size;
   }
   return out;
+}
+
+RegisterSet ClobberAnalysis::mayClobberAt(uint64_t address,
+                                          uint64_t size) const {
+  RegisterSet out = 0, all = target.callerSaved();
+  ArrayRef<uint8_t> code = image.bytesAt(address, size);
+  for (uint64_t at = 0; at < code.size();) {
+    Instruction i;
+    if (!target.decode(code.drop_front(at), address + at, i) || i.isCall ||
+        (i.isBranch && (!i.branchTarget || *i.branchTarget - address >= size)))
+      return all;
+    out |= i.clobbered;
+    at += i.size;
+  }
+  return code.empty() ? all : out;
+}
+
+RegisterSet
+ClobberAnalysis::known(const Plan &plan, const ObjectSymbol &body,
+                       DenseSet<const ObjectSymbol *> &seen) const {
+  RegisterSet out = 0, all = target.callerSaved();
+  if (!seen.insert(&body).second)
+    return 0; // a recursive call adds nothing
+  ArrayRef<uint8_t> code = ArrayRef(body.section->data).drop_front(body.value);
+  code = code.take_front(body.size);
+  ArrayRef<ObjectRelocation> relocations = body.section->relocations;
+  for (uint64_t at = 0; at < code.size();) {
+    Instruction i;
+    if (!target.decode(code.drop_front(at), at, i))
+      return out;
+    out |= i.clobbered;
+    uint64_t place = body.value + at;
+    at += i.size;
+    if (!i.isCall && !i.isBranch)
+      continue;
+    auto r = partition_point(relocations, [&](const ObjectRelocation &r) {
+      return r.offset < place;
+    });
+    bool leaves = r != relocations.end() && r->offset < place + i.size;
+    const ObjectSymbol *callee = leaves ? plan.definitionOf(r->symbol) : nullptr;
+    if (callee && callee->kind == ObjectSymbol::Kind::Defined &&
+        callee->isFunction() && callee->section->isCode())
+      out |= known(plan, *callee, seen);
+    else if (i.isCall || leaves || i.isIndirect)
+      return all;
+  }
+  return out;
+}
+
+RegisterSet ClobberAnalysis::knownToClobber(const Plan &plan,
+                                            const ObjectSymbol &body) const {
+  DenseSet<const ObjectSymbol *> seen;
+  return known(plan, body, seen);
 }
 
 ObjectSection &addPreservingEntry(Object &object, ObjectSymbol &body,

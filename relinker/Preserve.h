@@ -17,7 +17,7 @@
 #define RELINK_PRESERVE_H
 
 #include "EhFrame.h"
-#include "Object.h"
+#include "Plan.h"
 #include "Target.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -38,14 +38,23 @@ public:
   /// Caller-saved registers that \p body may clobber.
   RegisterSet mayClobber(const ObjectSymbol &body) const;
 
+  /// Those that the app's function may clobber; all if its code does not tell.
+  RegisterSet mayClobberAt(uint64_t address, uint64_t size) const;
+
+  /// Those that a compiler which sees \p body, and the other functions of
+  /// \p plan, may take for clobbered; its callers may rely on the rest.
+  RegisterSet knownToClobber(const Plan &plan, const ObjectSymbol &body) const;
+
 private:
   bool isPltEntry(uint64_t address) const;
   RegisterSet visit(uint64_t address, uint64_t size, unsigned depth);
+  RegisterSet known(const Plan &plan, const ObjectSymbol &body,
+                    llvm::DenseSet<const ObjectSymbol *> &seen) const;
 
   const Image &image;
   const UnwindTable &unwind;
   const Target &target;
-  llvm::DenseMap<uint64_t, RegisterSet> known;
+  llvm::DenseMap<uint64_t, RegisterSet> visited;
 };
 
 /// Adds to \p object an entry that calls \p body with \p saved kept, and its

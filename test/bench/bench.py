@@ -108,6 +108,17 @@ def small(relink, runs):
         "< 1")
     a, b = medians(20 * runs, [["./app.fixed"], ["./app"]])
     row("start-up of the patched program", a, "ms", "original", b, "1.0")
+    portable(relink, "app", "app.fixed")
+
+
+def portable(relink, app, fixed):
+    """Sizes of what makes the one file of the other."""
+    if not shutil.which("bsdiff"):
+        return
+    run([relink, "--export", app, fixed, "-o", "fix.rlp"])
+    run(["bsdiff", app, fixed, "fix.bsdiff"])
+    row(f"portable patch of {app}", os.path.getsize("fix.rlp"), "B", "bsdiff",
+        os.path.getsize("fix.bsdiff"), "")
 
 
 def library(relink, runs):
