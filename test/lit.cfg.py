@@ -62,6 +62,7 @@ config.substitutions += [
     # For -fuse-ld=lld: gcc -B%lld -fuse-ld=lld
     (r"%lld\b", llvm_tools),
     (r"%python\b", "python3"),
+    (r"%bounded\b", "python3 " + os.path.join(source, "Inputs", "bounded.py")),
     (r"%inputs\b", os.path.join(source, "Inputs")),
 ]
 
@@ -97,6 +98,12 @@ config.available_features.add(platform.machine().replace("_", "-"))
 with open(os.path.join(build, "CMakeCache.txt")) as cache:
     if re.search(r"^RELINK_SANITIZE:BOOL=(ON|1|TRUE)$", cache.read(), re.M):
         config.available_features.add("asan")
+        environment["RELINK_SANITIZED"] = "1"
+
+fuzz = os.path.join(source, "..", "build-fuzz")
+if "asan" not in config.available_features and os.path.exists(
+        os.path.join(fuzz, "bin", "fuzz-portable")):
+    config.available_features.add("fuzz")
 
 # The cases build real programs from Debian's sources, which apt must reach.
 config.substitutions.append((r"%source\b", os.path.dirname(source)))
