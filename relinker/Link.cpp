@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Link.h"
+#include "Child.h"
 #include "Error.h"
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/STLExtras.h"
@@ -377,7 +378,8 @@ compileBitcode(ArrayRef<MemoryBufferRef> modules, StringRef name) {
     names.push_back({files.back().path(), m.getBufferIdentifier().str()});
     args.push_back(files.back().path());
   }
-  return runLld(std::move(args), names, name);
+  // LLVM's reader of bitcode crashes on bytes that no compiler wrote.
+  return runInChild([&] { return runLld(std::move(args), names, name); }, name);
 }
 
 } // namespace relink
