@@ -36,7 +36,7 @@ from elf import Elf, NotProgram, SHT_DYNSYM, SHT_SYMTAB
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 TRIES = 6  # functions of a file, until one can be patched
-SMALLEST = 16  # bytes of a function worth trying
+SMALL = 16  # bytes; smaller functions are tried last
 
 # Packages whose programs do nothing but print for --version and --help.
 HARMLESS = re.compile(
@@ -110,8 +110,10 @@ def candidates(elf, chance):
     for address, size in unwind.items():
         named.setdefault(address, ("relink_corpus_function", address, size, False))
     first = [named[elf.main()]] if elf.interpreter and elf.main() in named else []
-    rest = [f for f in named.values() if f[2] >= SMALLEST and f not in first]
-    return first + chance.sample(rest, min(len(rest), TRIES - len(first)))
+    rest = [f for f in named.values() if f not in first]
+    chance.shuffle(rest)
+    rest.sort(key=lambda f: f[2] < SMALL)
+    return (first + rest)[:TRIES]
 
 
 class Packages:

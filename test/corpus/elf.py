@@ -23,7 +23,7 @@ class Elf:
         if machine != EM_X86_64 or kind not in (ET_EXEC, ET_DYN):
             raise NotProgram(path)
         self.entry, phoff, shoff = struct.unpack_from("<QQQ", d, 24)
-        phnum, _, shnum = struct.unpack_from("<HHH", d, 56)
+        phnum, _, shnum, names = struct.unpack_from("<HHHH", d, 56)
         # (type, offset, address, size in the file)
         self.segments = []
         for i in range(phnum):
@@ -31,9 +31,13 @@ class Elf:
             self.segments.append((type_, off, addr, size))
         # (type, offset, size, link)
         self.sections = []
+        self.stubs = []  # ranges of the PLTs, which .eh_frame describes like functions
         for i in range(shnum):
-            _, type_, _, _, off, size, link = struct.unpack_from("<IIQQQQI", d, shoff + i * 64)
+            name, type_, _, addr, off, size, link = struct.unpack_from("<IIQQQQI", d, shoff + i * 64)
             self.sections.append((type_, off, size, link))
+            (base,) = struct.unpack_from("<Q", d, shoff + names * 64 + 24)
+            if d[base + name : base + name + 4] == b".plt":
+                self.stubs.append(range(addr, addr + size))
         self.interpreter = ""
         for type_, off, _, size in self.segments:
             if type_ == PT_INTERP:
@@ -72,7 +76,8 @@ class Elf:
                     continue
                 # A pcrel sdata4 start, as compilers write it, then the length.
                 begin, length = struct.unpack_from("<iI", self.data, at + 8)
-                if addr + fde + 8 + begin == addr + start:
+                if addr + fde + 8 + begin == addr + start and not any(
+                        addr + start in stubs for stubs in self.stubs):
                     found[addr + start] = length
         return found
 
