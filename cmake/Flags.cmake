@@ -38,6 +38,11 @@ if(RELINK_SANITIZE)
   add_link_options(${sanitizers})
 endif()
 
+# Coverage for libFuzzer; test/fuzz links it.
+if(RELINK_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # lld links several times faster than GNU ld; g++ looks for it beside -B.
 set(use_lld -B${LLVM_TOOLS_BINARY_DIR} -fuse-ld=lld)
 check_linker_flag(CXX "${use_lld}" RELINK_HAVE_LLD)

@@ -1,8 +1,14 @@
 #!/bin/sh
-# Builds relink and runs all tests. Arguments go to lit:
+# Builds relink and runs all tests, twice: the release build, then the one with the
+# sanitisers (preset debug). Arguments go to lit:
 #
 #   sh cmake/check.sh
 #   sh cmake/check.sh --filter=tls -j1
+#   RELINK_CHECK=release sh cmake/check.sh      without the sanitisers
+#   RELINK_CHECK="fuzz release debug" ...       and a few seconds of each fuzz target
+#
+# Under the sanitisers the matrix has fewer kinds of programs (test/matrix/matrix.py):
+# they are built by other linkers and options, but take the same ways through relink.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . cmake/setup.sh
@@ -14,37 +20,59 @@ nothing_ran() {
   exit 1
 }
 
-relink_setup build test || nothing_ran "set-up failed"
-
-say "building"
-mkdir -p build
-cmake --preset release -DRELINK_WERROR=ON >build/configure.log 2>&1 || {
-  cat build/configure.log
-  nothing_ran "configuring failed"
-}
-cmake --build --preset release || nothing_ran "the build failed"
-
-results=build/test-results
-rm -rf $results
-mkdir -p $results
 reports=
 status=0
 
-if ls test/unit/*.cpp >/dev/null 2>&1; then
-  say "running the unit tests"
-  build/bin/relink-unit --gtest_brief=1 --gtest_output=json:$results/unit.json ||
-    status=1
-  reports="$reports $results/unit.json"
-fi
+build() { # PRESET DIRECTORY [OPTION]...
+  preset=$1
+  directory=$2
+  shift 2
+  say "building $preset"
+  mkdir -p "$directory"
+  cmake --preset "$preset" "$@" >"$directory/configure.log" 2>&1 || {
+    cat "$directory/configure.log"
+    nothing_ran "configuring failed"
+  }
+  cmake --build --preset "$preset" || nothing_ran "the build failed"
+}
 
-say "running lit over test/"
-/usr/lib/llvm-22/bin/lit -sv --no-progress-bar --allow-empty-runs \
-  -o $results/lit.json -Dbuild="$PWD/build" "$@" test ||
-  status=1
-# lit writes no results if it chose no test.
-if [ -e $results/lit.json ] || [ $status != 0 ]; then
-  reports="$reports $results/lit.json"
-fi
+run_suite() { # DIRECTORY [LIT OPTION]...
+  directory=$1
+  results=$directory/test-results
+  shift
+  rm -rf "$results"
+  mkdir -p "$results"
+  if ls test/unit/*.cpp >/dev/null 2>&1; then
+    say "running the unit tests in $directory"
+    "$directory/bin/relink-unit" --gtest_brief=1 \
+      --gtest_output="json:$results/unit.json" || status=1
+    reports="$reports $results/unit.json"
+  fi
+  say "running lit over test/ in $directory"
+  /usr/lib/llvm-22/bin/lit -sv --no-progress-bar --allow-empty-runs \
+    -o "$results/lit.json" -Dbuild="$PWD/$directory" "$@" test ||
+    status=1
+  # lit writes no results if it chose no test.
+  if [ -e "$results/lit.json" ] || [ $status != 0 ]; then
+    reports="$reports $results/lit.json"
+  fi
+}
+
+relink_setup build test || nothing_ran "set-up failed"
+for relink_part in ${RELINK_CHECK:-release debug}; do
+  case $relink_part in
+  release)
+    build release build -DRELINK_WERROR=ON
+    run_suite build "$@"
+    ;;
+  debug)
+    build debug build-debug
+    run_suite build-debug "$@"
+    ;;
+  fuzz) build fuzz build-fuzz ;; # test/fuzz/short.test runs it
+  *) nothing_ran "RELINK_CHECK: unknown part $relink_part" ;;
+  esac
+done
 
 # shellcheck disable=SC2086
 python3 cmake/tally.py $reports || status=1

@@ -58,7 +58,7 @@ struct Cie {
 
 std::optional<Cie> decodeCie(ArrayRef<uint8_t> section, uint64_t address,
                              uint64_t offset) {
-  if (offset + 4 > section.size())
+  if (section.size() < 4 || offset > section.size() - 4)
     return std::nullopt;
   uint64_t length = read32le(&section[offset]);
   uint64_t end = offset + 4 + length;
@@ -108,7 +108,7 @@ std::optional<Cie> decodeCie(ArrayRef<uint8_t> section, uint64_t address,
 
 std::optional<FdeView> decodeFde(ArrayRef<uint8_t> section, uint64_t address,
                                  uint64_t offset) {
-  if (offset + 8 > section.size())
+  if (section.size() < 8 || offset > section.size() - 8)
     return std::nullopt;
   uint64_t length = read32le(&section[offset]);
   uint64_t end = offset + 4 + length;

@@ -27,7 +27,7 @@ Totals totalsOf(const HistoryEntry &e) {
   Totals t;
   for (const RecordedEdit &edit : e.record.edits)
     t.changed += edit.size;
-  t.appended = e.file->bytes().size() - e.record.original.size;
+  t.appended = e.fileSize - e.record.original.size;
   return t;
 }
 
@@ -132,8 +132,9 @@ Expected<std::vector<HistoryEntry>> readHistory(StringRef path,
       return record.takeError();
     if (!*record)
       break;
-    out.push_back({std::move(file), std::move(**record)});
-    auto before = restoreChecked(*out.back().file, out.back().record);
+    auto before = restoreChecked(*file, **record);
+    out.push_back({std::move(**record), file->bytes().size()});
+    out.back().record.originals = {};
     if (!before) {
       stopped = toString(before.takeError());
       break;

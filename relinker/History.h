@@ -18,10 +18,10 @@
 
 namespace relink {
 
-/// One patch, and the file as it was after it.
+/// One patch. `record.originals` is left out: a file holds many patches.
 struct HistoryEntry {
-  std::unique_ptr<Image> file;
   Record record;
+  uint64_t fileSize = 0; ///< bytes, after the patch
 };
 
 /// Text from a file, in which nothing steers a terminal.

@@ -41,6 +41,11 @@ bool DynamicTables::has(int64_t tag) const {
   return any_of(entries, [&](auto &e) { return e.first == tag; });
 }
 
+/// linux/fs/binfmt_elf.c, load_elf_phdrs(): the table has at most 64 KiB.
+constexpr unsigned mostSegments = 65536 / sizeof(Phdr);
+/// What is longer is cut: names may overlap, and take forever to read.
+constexpr size_t mostSectionName = 4096;
+
 static bool fits(uint64_t offset, uint64_t size, uint64_t total) {
   return offset <= total && size <= total - offset;
 }
@@ -119,6 +124,9 @@ Error Image::readSegments() {
   if (header.e_phentsize != sizeof(Phdr))
     return error("program header entries of " +
                  Twine(unsigned(header.e_phentsize)) + " bytes, expected 56");
+  if (header.e_phnum > mostSegments)
+    return error("has " + Twine(unsigned(header.e_phnum)) + " program headers; "
+                 "no kernel takes more than " + Twine(mostSegments));
   if (!fits(header.e_phoff, uint64_t(header.e_phnum) * sizeof(Phdr), total))
     return error("truncated: the program header table lies outside the file");
   auto *table =
@@ -196,9 +204,15 @@ Error Image::readSections() {
     const Shdr &s = table[i];
     Section out;
     out.index = i;
-    if (s.sh_name < names.size())
-      out.name = names.substr(s.sh_name).take_until([](char c) { return !c; });
     out.type = s.sh_type;
+    // The other fields of an inactive header mean nothing (gABI).
+    if (i != 0 && s.sh_type == SHT_NULL) {
+      sections.push_back(out);
+      continue;
+    }
+    if (s.sh_name < names.size())
+      out.name = names.substr(s.sh_name, mostSectionName)
+                     .take_until([](char c) { return !c; });
     out.flags = s.sh_flags;
     out.address = s.sh_addr;
     out.offset = s.sh_offset;
@@ -366,6 +380,8 @@ void Image::readVersions() {
     auto *need = reinterpret_cast<const ELFT::Verneed *>(raw.data());
     uint64_t auxAt = at + need->vn_aux;
     for (unsigned j = 0; j < need->vn_cnt; ++j) {
+      if (versionNeeds.size() > VERSYM_VERSION) // indexes have 15 bits
+        return;
       ArrayRef<uint8_t> rawAux = bytesAt(auxAt, sizeof(ELFT::Vernaux));
       if (rawAux.empty())
         return;
@@ -462,7 +478,7 @@ Error Image::refuseUntrustworthy() const {
     if (!s.isAlloc() || s.size == 0 || (s.flags & SHF_TLS))
       continue;
     const Phdr *load = loadAt(s.address);
-    bool lies = !load || s.address + s.size > load->p_vaddr + load->p_memsz;
+    bool lies = !load || !fits(s.address - load->p_vaddr, s.size, load->p_memsz);
     if (load && s.type != SHT_NOBITS)
       lies |= s.offset - load->p_offset != s.address - load->p_vaddr;
     if (lies)

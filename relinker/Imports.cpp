@@ -105,9 +105,12 @@ std::map<uint64_t, uint64_t> readPointers(const Image &image, uint64_t from,
                          : std::optional<uint64_t>(read64le(bytes.data()));
   };
   if (!image.isPositionIndependent())
-    for (uint64_t at = alignTo(from, 8); at + 8 <= to; at += 8)
-      if (auto word = fileWord(at))
-        out[at] = *word;
+    for (uint64_t at = alignTo(from, 8); at + 8 <= to; at += 8) {
+      auto word = fileWord(at);
+      if (!word) // a size that is a lie
+        break;
+      out[at] = *word;
+    }
   for (const Rela &r : image.relocations()) {
     if (r.r_offset < from || r.r_offset >= to)
       continue;

@@ -36,7 +36,8 @@ static std::string expandOrigin(StringRef path, StringRef objectPath) {
   sys::path::remove_filename(origin);
   std::string out = path.str();
   for (StringRef token : {"${ORIGIN}", "$ORIGIN"})
-    for (size_t at; (at = out.find(token)) != std::string::npos;)
+    for (size_t at = 0; (at = out.find(token, at)) != std::string::npos;
+         at += origin.size())
       out.replace(at, token.size(), origin.c_str());
   return out;
 }

@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Link.h"
+#include "Child.h"
 #include "Error.h"
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/STLExtras.h"
@@ -308,7 +309,8 @@ runLld(std::vector<std::string> args,
 
 } // namespace
 
-Placement placeBehind(const Image &image, bool tableMoves) {
+Expected<Placement> placeBehind(const Image &image, bool tableMoves) {
+  constexpr uint64_t mostHole = uint64_t(1) << 30;
   Placement p;
   p.offset = alignTo(image.elfEnd, 64);
   p.address = alignTo(image.memoryEnd(), pageSize) + p.offset % pageSize;
@@ -323,6 +325,10 @@ Placement placeBehind(const Image &image, bool tableMoves) {
   p.identity = true;
   p.address = alignTo(std::max(image.memoryEnd(), base + p.offset), pageSize);
   p.offset = p.address - base;
+  if (p.offset - image.elfEnd > mostHole)
+    return makeError(image.path + ": its program headers can't grow where they "
+                     "are, and at the end of its memory, at " + hex(p.address) +
+                     ", they would need a file of " + hex(p.offset) + " bytes");
   return p;
 }
 
@@ -372,7 +378,8 @@ compileBitcode(ArrayRef<MemoryBufferRef> modules, StringRef name) {
     names.push_back({files.back().path(), m.getBufferIdentifier().str()});
     args.push_back(files.back().path());
   }
-  return runLld(std::move(args), names, name);
+  // LLVM's reader of bitcode crashes on bytes that no compiler wrote.
+  return runInChild([&] { return runLld(std::move(args), names, name); }, name);
 }
 
 } // namespace relink

@@ -21,8 +21,9 @@ struct Placement {
   bool identity = false;
 };
 
-/// First free place behind the app, in memory and in the file.
-Placement placeBehind(const Image &image, bool tableMoves);
+/// First free place behind the app, in memory and in the file. An error if the
+/// table's move would leave a large hole in the file.
+llvm::Expected<Placement> placeBehind(const Image &image, bool tableMoves);
 
 /// Links \p inputs into a patch image, an ELF file of the app's kind whose new
 /// sections begin at \p placement.

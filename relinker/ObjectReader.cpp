@@ -47,6 +47,9 @@ ObjectSymbol &Object::sectionSymbol(ObjectSection &section) {
 
 namespace {
 
+/// Of a mergeable section, in bytes; compilers make 32 at most.
+constexpr uint64_t mostEntry = 4096;
+
 class Reader {
 public:
   Reader(MemoryBufferRef buffer, std::vector<std::string> &takenGroups,
@@ -204,6 +207,10 @@ Error Reader::readSections(const object::ELFFile<ELFT> &file) {
     if (!isPowerOf2_64(out.align))
       return error("section " + *name + " has alignment " + Twine(out.align));
     out.entrySize = s.sh_entsize;
+    if (out.isMergeable() && out.entrySize > mostEntry)
+      return error("section " + *name + " has entries of " +
+                   Twine(out.entrySize) + " bytes, expected at most " +
+                   Twine(mostEntry));
     out.size = s.sh_size;
     if (out.isNoBits())
       continue;
@@ -285,7 +292,7 @@ Error Reader::readSymbols(const object::ELFFile<ELFT> &file) {
     else if (section) {
       out.kind = ObjectSymbol::Kind::Defined;
       out.section = section;
-      if (out.value > section->size)
+      if (out.value > section->size || out.size > section->size - out.value)
         return error("symbol " + *name + " lies outside its section " +
                      section->name);
     }

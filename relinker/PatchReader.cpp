@@ -43,6 +43,7 @@ private:
   Error addObject(MemoryBufferRef buffer);
   Error takeMembers();
   Error compileModules();
+  Error checkAlignments() const;
 
   const Config &config;
   ArrayRef<std::string> files;
@@ -169,6 +170,22 @@ Error PatchReader::compileModules() {
   return Error::success();
 }
 
+/// Loaders put a program that can be anywhere at a multiple of a page. In one at
+/// a fixed address the room in front of the section is part of the file.
+Error PatchReader::checkAlignments() const {
+  constexpr uint64_t mostFixed = uint64_t(2) << 20;
+  uint64_t most = image.isPositionIndependent() ? pageSize : mostFixed;
+  for (auto &object : objects)
+    for (const ObjectSection &s : object->sections)
+      if (s.isAlloc() && s.align > most)
+        return makeError(object->name + ": section " + s.name +
+                         " wants an address that is a multiple of " +
+                         Twine(s.align) + "\n>>> in " + image.path + ", a " +
+                         toString(image.kind) + ", at most " + Twine(most) +
+                         " can be had");
+  return Error::success();
+}
+
 Expected<std::vector<std::unique_ptr<Object>>> PatchReader::run() {
   for (const std::string &path : files)
     if (Error e = addFile(path))
@@ -176,6 +193,8 @@ Expected<std::vector<std::unique_ptr<Object>>> PatchReader::run() {
   if (Error e = takeMembers())
     return e;
   if (Error e = compileModules())
+    return e;
+  if (Error e = checkAlignments())
     return e;
   for (auto &object : objects)
     if (Error e = splitSections(*object, target))

@@ -27,6 +27,13 @@ constexpr char magic[16] = {'r', 'e', 'l', 'i', 'n', 'k', ' ', 'p',
                             'a', 't', 'c', 'h', 0,   0,   '\r', '\n'};
 constexpr uint32_t version = 1;
 constexpr uint64_t headerSize = 144, editSize = 16;
+
+/// Few bytes can claim to unpack to anything, so memory is bounded by what is
+/// there: the app, a constant, and some times the packed size.
+bool isTooLarge(uint64_t data, uint64_t app, uint64_t packed) {
+  return data > app + (uint64_t(64) << 20) + packed * 32;
+}
+
 /// zstd's largest window; larger files are not used as a dictionary.
 constexpr unsigned mostWindowLog = 31;
 
@@ -182,6 +189,9 @@ Error decode(StringRef path, ArrayRef<uint8_t> bytes, Portable &p,
       dataSize - changed != p.resultSize - p.keep)
     return error("its sizes contradict each other");
   packed = bytes.drop_front(packedAt);
+  if (isTooLarge(dataSize, p.appSize, packedSize))
+    return error("claims " + Twine(dataSize) + " bytes of data, more than a "
+                 "file of its size holds");
   return Error::success();
 }
 
@@ -221,6 +231,9 @@ Error exportPatch(const PortableOptions &options, raw_ostream &os) {
   auto packed = pack(a, p.data);
   if (!packed)
     return packed.takeError();
+  if (isTooLarge(p.data.size(), a.size(), packed->size()))
+    return makeError(options.output + ": the change is too large: " +
+                     Twine(p.data.size()) + " bytes");
   std::vector<uint8_t> bytes = encode(p, *packed);
   OutputFile out(options.output);
   if (Error e = out.checkCreated())

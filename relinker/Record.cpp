@@ -96,6 +96,23 @@ std::vector<uint8_t> encodeRecord(const Record &r) {
 namespace {
 
 /// The record's bytes are hostile until they are checked against each other.
+/// json::parse() calls itself for each bracket; ours nest three deep.
+bool isFlat(StringRef text) {
+  constexpr int most = 32;
+  int depth = 0;
+  bool inString = false;
+  for (size_t i = 0; i < text.size() && depth <= most; ++i) {
+    char c = text[i];
+    if (c == '"')
+      inString = !inString;
+    else if (inString)
+      i += c == '\\';
+    else
+      depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+  }
+  return depth <= most;
+}
+
 class Reader {
 public:
   Reader(const Image &file, ArrayRef<uint8_t> bytes, uint64_t offset)
@@ -141,7 +158,10 @@ Error Reader::readBody(Record &r, ArrayRef<uint8_t> packed,
   if (body.size() != size)
     return error("it is truncated");
   r.originals.assign(body.begin(), body.begin() + changed);
-  auto text = json::parse(toStringRef(ArrayRef(body).drop_front(changed)));
+  StringRef description = toStringRef(ArrayRef(body).drop_front(changed));
+  if (!isFlat(description))
+    return error("its description is nested too deeply");
+  auto text = json::parse(description);
   if (!text)
     return error(toString(text.takeError()));
   if (auto *o = text->getAsObject())

@@ -136,8 +136,10 @@ Expected<Report> relink(const Config &config) {
   auto inputs = composeInputs(config, app, imports, unwind, **target, plan);
   if (!inputs)
     return inputs.takeError();
-  Placement placement = placeBehind(app, !canGrowProgramHeaders(app, 3));
-  auto linked = linkPatch(app, plan, *inputs, placement);
+  auto placement = placeBehind(app, !canGrowProgramHeaders(app, 3));
+  if (!placement)
+    return placement.takeError();
+  auto linked = linkPatch(app, plan, *inputs, *placement);
   if (!linked)
     return linked.takeError();
   auto patch = PatchImage::read(std::move(*linked));
@@ -153,7 +155,7 @@ Expected<Report> relink(const Config &config) {
   }
   auto output = splice({config, app, plan, *inputs, *patch, unwind, **target,
                         identity ? &*identity : nullptr},
-                       placement);
+                       *placement);
   if (!output)
     return output.takeError();
 

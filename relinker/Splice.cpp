@@ -136,6 +136,12 @@ void copyPatchSegments(const SpliceContext &c, const Placement &placement,
 }
 
 Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
+  // Where offsets follow addresses, the patch's own .bss takes room in the file.
+  constexpr uint64_t mostRoom = uint64_t(1) << 30;
+  if (placement.identity && c.patch.rxEnd - c.patch.start > mostRoom)
+    return makeError(c.image.path + ": its program headers can't grow where they "
+                     "are, and with them the patch's variables would take " +
+                     Twine(c.patch.rxEnd - c.patch.start) + " bytes of the file");
   Output out;
   out.tailOffset = placement.offset;
   out.segments = c.image.segments;

@@ -57,20 +57,19 @@ bool isClone(StringRef name) {
 }
 
 void SymbolIndex::add(AppSymbol symbol) {
-  auto &list = byName[plainName(symbol.name)];
   // .symtab and .dynsym name the same symbol: one entry, with what both know.
-  for (const AppSymbol *known : list) {
-    if (known->address != symbol.address || known->name != symbol.name)
-      continue;
-    auto *same = const_cast<AppSymbol *>(known);
+  auto it = known.find({symbol.address, symbol.name});
+  if (it != known.end()) {
+    AppSymbol *same = it->second;
     if (symbol.dynamic)
       same->dynamic = symbol.dynamic;
     if (same->size == 0)
       same->size = symbol.size;
     return;
   }
-  symbols.push_back(std::move(symbol));
-  list.push_back(&symbols.back());
+  AppSymbol &added = symbols.emplace_back(std::move(symbol));
+  known.insert({{added.address, added.name}, &added});
+  byName[plainName(added.name)].push_back(&added);
 }
 
 ArrayRef<const AppSymbol *> SymbolIndex::find(StringRef plain) const {

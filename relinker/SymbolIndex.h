@@ -20,6 +20,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include <deque>
+#include <map>
 
 namespace relink {
 
@@ -76,6 +77,8 @@ private:
   void add(AppSymbol symbol);
 
   std::deque<AppSymbol> symbols;
+  /// By address and name: hostile tables have one name a million times.
+  std::map<std::pair<uint64_t, llvm::StringRef>, AppSymbol *> known;
   llvm::StringMap<llvm::SmallVector<const AppSymbol *, 1>> byName;
 };
 

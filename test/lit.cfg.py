@@ -68,6 +68,7 @@ config.substitutions += [
     (r"%aarch64-cc\b", "aarch64-linux-gnu-gcc"),
     (r"%aarch64-cxx\b", "aarch64-linux-gnu-g++"),
     (r"%aarch64-run\b", "qemu-aarch64 -L /usr/aarch64-linux-gnu"),
+    (r"%bounded\b", "python3 " + os.path.join(source, "Inputs", "bounded.py")),
     (r"%inputs\b", os.path.join(source, "Inputs")),
 ]
 
@@ -107,6 +108,12 @@ config.available_features.add(platform.machine().replace("_", "-"))
 with open(os.path.join(build, "CMakeCache.txt")) as cache:
     if re.search(r"^RELINK_SANITIZE:BOOL=(ON|1|TRUE)$", cache.read(), re.M):
         config.available_features.add("asan")
+        environment["RELINK_SANITIZED"] = "1"
+
+fuzz = os.path.join(source, "..", "build-fuzz")
+if "asan" not in config.available_features and os.path.exists(
+        os.path.join(fuzz, "bin", "fuzz-portable")):
+    config.available_features.add("fuzz")
 
 # The cases build real programs from Debian's sources, which apt must reach.
 config.substitutions.append((r"%source\b", os.path.dirname(source)))

@@ -3,11 +3,14 @@
 Flips COUNT bytes (all of them if the file is small), one at a time, spread over
 the whole file, and fails if `relink --verify` accepts one.
 """
+import os
 import subprocess
 import sys
 
 path, relink = sys.argv[1:3]
 count = int(sys.argv[3]) if len(sys.argv) > 3 else 200
+if os.environ.get("RELINK_SANITIZED"):  # several times slower
+    count //= 4
 data = open(path, "rb").read()
 step = max(len(data) // count, 1)
 missed, placed = [], 0
