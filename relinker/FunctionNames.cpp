@@ -19,8 +19,8 @@ namespace relink {
 static std::vector<std::string> copiesOf(StringRef mangled) {
   std::vector<std::string> out = {mangled.str()};
   ItaniumPartialDemangler demangler;
-  if (demangler.partialDemangle(mangled.str().c_str()) ||
-      !demangler.isCtorOrDtor())
+  std::string text = mangled.str();
+  if (demangler.partialDemangle(text.c_str()) || !demangler.isCtorOrDtor())
     return out;
   std::string readable = demangle(mangled);
   for (size_t i = 2; i + 1 < mangled.size(); ++i)
@@ -37,8 +37,9 @@ static std::vector<std::string> copiesOf(StringRef mangled) {
 
 /// "f" of a mangled a::f(int); empty if there is none.
 static std::string lastName(StringRef mangled) {
-  ItaniumPartialDemangler demangler;
-  if (demangler.partialDemangle(mangled.str().c_str()) ||
+  ItaniumPartialDemangler demangler; // keeps pointers into what it is given
+  std::string text = mangled.str();
+  if (demangler.partialDemangle(text.c_str()) ||
       !demangler.isFunction())
     return {};
   size_t size = 0;
