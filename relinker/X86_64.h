@@ -19,6 +19,9 @@ inline bool startsWithEndbr(llvm::ArrayRef<uint8_t> bytes) {
   return bytes.take_front(sizeof(endbr64)).equals(endbr64);
 }
 
+/// See Target::followAddresses().
+AddressFlow followAddressesX86_64(llvm::ArrayRef<uint8_t> instruction);
+
 /// See Target::displaceEntry().
 llvm::Expected<DisplacedCode> displaceEntryX86_64(const Target &target,
                                                   llvm::ArrayRef<uint8_t> body,
