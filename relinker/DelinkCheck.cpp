@@ -27,7 +27,9 @@ namespace {
 
 std::string pinningScript(const Program &program, PinnedLayout &layout) {
   llvm::stable_sort(layout.sections, [](const auto &a, const auto &b) {
-    return a.second < b.second;
+    // .tbss takes no addresses, so what follows it starts where it does.
+    return a.second != b.second ? a.second < b.second
+                                : a.first.size() > b.first.size();
   });
   std::string text;
   raw_string_ostream os(text);

@@ -96,6 +96,7 @@ private:
   std::optional<uint64_t> boundOf(uint64_t load) const;
   std::optional<uint64_t> boundFrom(size_t compare) const;
   bool addTable(uint64_t table, uint64_t load);
+  Error checkRelativeTables() const;
   void searchTables();
 
   Program &program;
@@ -107,6 +108,7 @@ private:
   DenseMap<uint64_t, std::set<uint64_t>> jumpTargets; ///< by jump
   std::map<uint64_t, std::vector<uint64_t>> tables;   ///< targets by table
   std::set<uint64_t> threadPlaces, openJumps, closedJumps;
+  std::set<uint64_t> relativeTables; ///< words are added to their address
 };
 
 void Flow::makeBlocks() {
@@ -246,8 +248,10 @@ Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
       std::swap(x, y);
     if (x.kind != Kind::Word || f.width != 8)
       return unknown;
-    if (y.kind == Kind::Address && (x.a == y.a || !x.a))
+    if (y.kind == Kind::Address && x.a == y.a) {
+      relativeTables.insert(y.a);
       return {Kind::Sum, y.a, x.b};
+    }
     // A word of a table that isn't known; or just an addition.
     return {Kind::Sum, 0, x.a ? x.b : 0};
   }
@@ -451,6 +455,24 @@ void Flow::searchTables() {
   }
 }
 
+/// Tables of distances that are no jump tables (clang makes one of an array of
+/// strings). In their own section nothing moves apart.
+Error Flow::checkRelativeTables() const {
+  for (uint64_t table : relativeTables) {
+    if (tables.contains(table))
+      continue;
+    ArrayRef<uint8_t> word = program.image.bytesAt(table, 4);
+    const Piece *own = program.pieceAt(table);
+    if (word.empty() || !own ||
+        table + int64_t(int32_t(read32le(word.data()))) - own->address >= own->size)
+      return program.error("not supported yet: the table of distances at " +
+                           program.describe(table) + ", which " +
+                           program.describe(piece.address) +
+                           " uses, leads out of its section");
+  }
+  return Error::success();
+}
+
 Error Flow::read() {
   for (unsigned round = 0; round < 1000; ++round) {
     makeBlocks();
@@ -475,7 +497,7 @@ Error Flow::read() {
     return program.error(
         "not supported yet: the jump at " + program.describe(*openJumps.begin()) +
         " goes through a table that was not found");
-  return Error::success();
+  return checkRelativeTables();
 }
 
 } // namespace

@@ -89,6 +89,7 @@ private:
   StringMap<ObjectSymbol *> globals, undefinedSymbols;
   DenseMap<unsigned, ObjectSymbol *> imports; ///< by index in .dynsym
   DenseMap<uint64_t, StringRef> linkerNames;  ///< crt's and the linker's, by address
+  DenseMap<const ObjectSection *, ObjectSymbol *> threadBases;
   const Section *frames = nullptr;
 };
 
@@ -356,7 +357,16 @@ Builder::Meaning Builder::inThread(uint64_t offset) {
       best = &p;
   if (!best)
     return {};
-  return {&object->sectionSymbol(*best->output), best->address - tls->p_vaddr};
+  // Linkers take only symbols of type STT_TLS.
+  ObjectSymbol *&base = threadBases[best->output];
+  if (!base) {
+    base = &object->addSymbol("tls_" + utohexstr(best->address, true));
+    base->kind = ObjectSymbol::Kind::Defined;
+    base->binding = STB_LOCAL;
+    base->type = STT_TLS;
+    base->section = best->output;
+  }
+  return {base, best->address - tls->p_vaddr};
 }
 
 Expected<Builder::Meaning> Builder::findAddress(const Reference &r) {
