@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Code is cut where a function starts: a branch to a function's end does not
-// exist, so what a reference into code means is never in doubt. Data is kept a
+// Code is cut where a function starts: nothing that runs leads to a function's
+// end, so what a reference into code means is not in doubt. Data is kept a
 // section a piece: `&a[n]` is also the address of what follows `a`, and which of
 // the two is meant can't be read off the linked program.
 //

@@ -422,8 +422,11 @@ Expected<Builder::Meaning> Builder::find(const Reference &r) {
     return pinnedTo(r.place - r.bias + int32_t(read32le(bytes.data())));
   }
   switch (r.kind) {
-  case K::Address:
-    return findAddress(r);
+  case K::Address: {
+    auto m = findAddress(r);
+    return m && pinned && !m->symbol->isDefined() ? pinnedTo(r.target)
+                                                  : std::move(m);
+  }
   case K::Import:
     if (ObjectSymbol *s = imports.lookup(r.import)) {
       return Meaning{s, 0};

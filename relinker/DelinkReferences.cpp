@@ -261,7 +261,9 @@ Error CodeReader::readMemory(const Instruction &i, const AddressFlow &f) {
 
 Error CodeReader::readBranch(const Piece &piece, const Instruction &i) {
   uint64_t target = *i.branchTarget;
-  bool inside = target - piece.address < piece.size;
+  // Compilers end unreachable paths with a branch to the function's end.
+  bool inside = target - piece.address < piece.size ||
+                (target == piece.end() && !program.pieceAt(target));
   if (inside && !(i.isCall && target == piece.address))
     return Error::success();
   if (i.fieldSize != 4) {

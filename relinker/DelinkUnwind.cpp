@@ -245,6 +245,19 @@ Error UnwindReader::readLsda(uint64_t address) {
     return program.error("broken exception data at " + hex(address) + ": " +
                          toString(std::move(e)));
   unsigned size = sizeOf(typeEncoding);
+  // Parts of a function have its whole table, also types that no call site of
+  // theirs reaches. Actions fill what is in front of it, but for padding.
+  for (DataExtractor::Cursor a(sitesEnd);
+       a && size && a.tell() + mostTypes * size < types;) {
+    int64_t filter = table.getSLEB128(a);
+    table.getSLEB128(a);
+    if (uint64_t end = a.tell() + filter * size; a && filter > 0 && end <= types)
+      mostTypes = std::max(mostTypes, filter);
+    if (!a) {
+      consumeError(a.takeError());
+      break;
+    }
+  }
   if (mostTypes && (typeEncoding == DW_EH_PE_omit || !size ||
                     uint64_t(mostTypes) * size > types))
     return program.error("broken exception data at " + hex(address) +

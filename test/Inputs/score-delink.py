@@ -87,6 +87,7 @@ def main():
             continue
         relocations[int(m[1], 16)] = (name, m[2])
     places = sorted(relocations)
+    executable = " INTERP " in run("llvm-readelf", "-lW", twin)
 
     def section_of(address):
         for s, n, sname, f in sections:
@@ -125,8 +126,13 @@ def main():
         if name.startswith((".rela.init_array", ".rela.fini_array")):
             if in_startup(int.from_bytes(bytes_at(place, 8), "little")):
                 continue
-        if "DTPOFF32" in relocation:
+        # In executables these become offsets from the thread pointer: of
+        # general-dynamic code the field moves to that of its call, of local-dynamic code it goes.
+        if "TLSLD" in relocation and executable or \
+                "DTPOFF32" in relocation and not executable:
             continue
+        if "TLSGD" in relocation and executable:
+            place += 8
         kind = kind_of(name, relocation)
         total[kind] += 1
         if place in found:
