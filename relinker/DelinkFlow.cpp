@@ -108,6 +108,7 @@ private:
   DenseMap<uint64_t, std::set<uint64_t>> jumpTargets; ///< by jump
   std::map<uint64_t, std::vector<uint64_t>> tables;   ///< targets by table
   std::set<uint64_t> threadPlaces, openJumps, closedJumps;
+  std::set<uint64_t> blockSizes; ///< instructions with the size of the TLS block
   std::set<uint64_t> relativeTables; ///< words are added to their address
 };
 
@@ -204,6 +205,12 @@ void Flow::noteThread(const State &state, const CodeView::Entry &e) {
     if (isThread(f.destination))
       noteConstant(f.source);
   }
+  // mold turns a call for the block's start into a subtraction of its size.
+  const Phdr *tls = program.image.segmentOfType(PT_TLS);
+  if (f.kind == AddressFlow::Kind::Other && f.immediateSize == 4 && tls &&
+      isThread(0) && (e.instruction.generalWritten & 1) && !f.hasMemory &&
+      f.immediate == int64_t(alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1))))
+    blockSizes.insert(at);
   if (f.kind == AddressFlow::Kind::AddConstant && f.immediateSize == 4 &&
       isThread(f.destination))
     addThread(at + f.immediateAt, f.immediate);
@@ -321,6 +328,9 @@ void Flow::analyse() {
 bool Flow::leadsInside(uint64_t target, bool bounded) const {
   if (target - piece.address < piece.size)
     return code.at(target);
+  // Holes of a table that can't be reached lead to the function's end.
+  if (target == piece.end())
+    return true;
   // A part of the function that was moved out of it.
   Piece *other = program.pieceAt(target);
   return other && other->isCode() &&
@@ -422,6 +432,14 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
   }
   if (targets.empty() || (bound && targets.size() < *bound))
     return false;
+  uint64_t rest = table + targets.size() * 4;
+  if (!bound && rest < end &&
+      llvm::any_of(program.image.bytesAt(rest, end - rest),
+                   [](uint8_t b) { return b != 0; }))
+    program.remarks.push_back(
+        "nothing bounds the jump table of " + program.describe(piece.address) +
+        " at " + hex(table) + ": " + std::to_string(targets.size()) +
+        " entries lead into the function, the next word does not");
   for (uint64_t i = 0; i < targets.size(); ++i) {
     Reference r;
     r.place = table + i * 4;
@@ -497,6 +515,10 @@ Error Flow::read() {
     return program.error(
         "not supported yet: the jump at " + program.describe(*openJumps.begin()) +
         " goes through a table that was not found");
+  for (uint64_t at : blockSizes)
+    program.remarks.push_back("the code at " + program.describe(at) +
+                              " has the size of the program's thread-local "
+                              "variables in it: add none");
   return checkRelativeTables();
 }
 

@@ -368,6 +368,10 @@ Error CodeReader::read() {
         " places in code lead to a neighbour by a short jump or by running on: "
         "these functions are kept together");
   joinPieces(program, joins);
+  for (const Reference &r : program.references)
+    if (r.evidence == Evidence::DynamicRelocation &&
+        r.kind == Reference::Kind::Address)
+      dataTargets.push_back(r.target);
   llvm::sort(dataTargets);
   dataTargets.erase(llvm::unique(dataTargets), dataTargets.end());
   uint64_t last = 0;
