@@ -93,10 +93,15 @@ private:
   Block *blockAt(uint64_t address);
 
   bool leadsInside(uint64_t target, bool bounded) const;
-  std::optional<uint64_t> boundOf(uint64_t load) const;
-  std::optional<uint64_t> boundFrom(size_t compare) const;
+  /// Entries that the index can reach at most; `exact` if it reaches them all.
+  struct Bound {
+    uint64_t limit = 0;
+    bool exact = true;
+  };
+  std::optional<Bound> boundOf(uint64_t load) const;
+  std::optional<Bound> boundFrom(size_t compare) const;
   bool addTable(uint64_t table, uint64_t load);
-  Error checkRelativeTables() const;
+  Error checkTables() const;
   void searchTables();
 
   Program &program;
@@ -108,6 +113,7 @@ private:
   DenseMap<uint64_t, std::set<uint64_t>> jumpTargets; ///< by jump
   std::map<uint64_t, std::vector<uint64_t>> tables;   ///< targets by table
   std::set<uint64_t> threadPlaces, openJumps, closedJumps;
+  std::map<uint64_t, size_t> unbounded; ///< tables that something else follows
   std::set<uint64_t> blockSizes; ///< instructions with the size of the TLS block
   std::set<uint64_t> relativeTables; ///< words are added to their address
 };
@@ -242,6 +248,8 @@ Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
   }
   case F::Extend:
   case F::Move:
+    if (f.width < 4)
+      return unknown;
     return f.width == 8 || f.kind == F::Extend || value(f.source).kind == Kind::Word
                ? value(f.source)
                : unknown;
@@ -338,7 +346,7 @@ bool Flow::leadsInside(uint64_t target, bool bounded) const {
 }
 
 /// The bound that the unsigned jump behind the comparison at \p compare sets.
-std::optional<uint64_t> Flow::boundFrom(size_t compare) const {
+std::optional<Flow::Bound> Flow::boundFrom(size_t compare) const {
   for (size_t n = compare + 1; n < code.entries.size() && n < compare + 4; ++n) {
     const Instruction &i = code.entries[n].instruction;
     if (!i.isConditional)
@@ -349,23 +357,36 @@ std::optional<uint64_t> Flow::boundFrom(size_t compare) const {
                                             : 0;
     uint64_t limit = uint32_t(code.entries[compare].flow.immediate);
     if (condition == 7) // ja
-      return limit + 1;
+      return Bound{limit + 1};
     if (condition == 3) // jae
-      return limit;
+      return Bound{limit};
     return std::nullopt;
   }
   return std::nullopt;
 }
 
+bool sameMemory(const CodeView::Entry &a, const CodeView::Entry &b) {
+  const AddressFlow &f = a.flow, &g = b.flow;
+  if (!f.hasMemory || !g.hasMemory || f.ipRelative != g.ipRelative)
+    return false;
+  auto place = [](const CodeView::Entry &e) {
+    return e.flow.ipRelative
+               ? e.instruction.address + e.instruction.size + int64_t(e.flow.displacement)
+               : uint64_t(e.flow.displacement);
+  };
+  return f.base == g.base && f.index == g.index && f.scale == g.scale &&
+         place(a) == place(b);
+}
+
 /// Looks back from the load of a table's word for what bounds its index.
-std::optional<uint64_t> Flow::boundOf(uint64_t load) const {
+std::optional<Flow::Bound> Flow::boundOf(uint64_t load) const {
   const CodeView::Entry *e = code.at(load);
   if (!e)
     return std::nullopt;
   uint8_t wanted = e->flow.index;
   // Both orders of base and index occur with a scale of 1.
   uint8_t other = e->flow.scale == 1 ? e->flow.base : AddressFlow::none;
-  const AddressFlow *memory = nullptr;
+  const CodeView::Entry *memory = nullptr; ///< what loads the index
   using F = AddressFlow::Kind;
   size_t n = e - code.entries.data();
   for (unsigned steps = 0; n-- > 0 && steps < 24; ++steps) {
@@ -374,12 +395,8 @@ std::optional<uint64_t> Flow::boundOf(uint64_t load) const {
     if (p.instruction.endsFlow || p.instruction.isCall)
       return std::nullopt;
     if (f.kind == F::Compare) {
-      bool same = f.source < 16
-                      ? !memory && f.source == wanted
-                      : memory && f.hasMemory && f.base == memory->base &&
-                            f.index == memory->index &&
-                            f.displacement == memory->displacement;
-      if (same)
+      if (f.source < 16 ? !memory && f.source == wanted
+                        : memory && sameMemory(p, *memory))
         return boundFrom(n);
       continue;
     }
@@ -395,14 +412,14 @@ std::optional<uint64_t> Flow::boundOf(uint64_t load) const {
     if (memory || !writes(wanted))
       continue;
     if (f.kind == F::Mask && f.destination == wanted && f.immediate >= 0)
-      return uint64_t(f.immediate) + 1;
+      return Bound{uint64_t(f.immediate) + 1, false};
     if ((f.kind == F::Move || f.kind == F::Extend) && f.destination == wanted)
       wanted = f.source;
     else if (f.kind == F::Address && !f.ipRelative && f.index < 16 &&
              f.base == AddressFlow::none && f.destination == wanted)
       wanted = f.index;
     else if (f.kind == F::Load && f.destination == wanted)
-      memory = &f;
+      memory = &p;
     else
       return std::nullopt;
   }
@@ -414,32 +431,30 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
   Piece *data = program.pieceAt(table);
   if (!data || (data->section->flags & SHF_WRITE))
     return false;
-  std::optional<uint64_t> bound = load ? boundOf(load) : std::nullopt;
+  std::optional<Bound> bound = load ? boundOf(load) : std::nullopt;
+  bool exact = bound && bound->exact;
   uint64_t end = data->address + data->fileSize;
   auto next = llvm::upper_bound(dataTargets, table);
-  if (next != dataTargets.end() && !bound)
+  if (next != dataTargets.end() && !exact)
     end = std::min(end, *next);
   uint64_t count = (end - table) / 4;
-  if (bound && *bound <= count)
-    count = *bound;
+  if (bound)
+    count = std::min(count, bound->limit);
   ArrayRef<uint8_t> bytes = program.image.bytesAt(table, count * 4);
   std::vector<uint64_t> targets;
   for (uint64_t i = 0; i < count && !bytes.empty(); ++i) {
     uint64_t target = table + int64_t(int32_t(read32le(&bytes[i * 4])));
-    if (!leadsInside(target, bound.has_value()))
+    if (!leadsInside(target, exact))
       break;
     targets.push_back(target);
   }
-  if (targets.empty() || (bound && targets.size() < *bound))
+  if (targets.empty() || (exact && targets.size() < bound->limit))
     return false;
   uint64_t rest = table + targets.size() * 4;
-  if (!bound && rest < end &&
-      llvm::any_of(program.image.bytesAt(rest, end - rest),
+  if (!exact && targets.size() < count &&
+      llvm::any_of(program.image.bytesAt(rest, table + count * 4 - rest),
                    [](uint8_t b) { return b != 0; }))
-    program.remarks.push_back(
-        "nothing bounds the jump table of " + program.describe(piece.address) +
-        " at " + hex(table) + ": " + std::to_string(targets.size()) +
-        " entries lead into the function, the next word does not");
+    unbounded.insert({table, targets.size()});
   for (uint64_t i = 0; i < targets.size(); ++i) {
     Reference r;
     r.place = table + i * 4;
@@ -473,9 +488,15 @@ void Flow::searchTables() {
   }
 }
 
-/// Tables of distances that are no jump tables (clang makes one of an array of
+/// A table that ends where nothing says so may go on elsewhere. And tables of
+/// distances that are no jump tables (clang makes one of an array of
 /// strings). In their own section nothing moves apart.
-Error Flow::checkRelativeTables() const {
+Error Flow::checkTables() const {
+  for (auto [table, entries] : unbounded)
+    return program.error(
+        "not supported yet: nothing bounds the jump table of " +
+        program.describe(piece.address) + " at " + hex(table) + "\n>>> " +
+        Twine(entries) + " entries lead into the function, the next word does not");
   for (uint64_t table : relativeTables) {
     if (tables.contains(table))
       continue;
@@ -519,7 +540,7 @@ Error Flow::read() {
     program.remarks.push_back("the code at " + program.describe(at) +
                               " has the size of the program's thread-local "
                               "variables in it: add none");
-  return checkRelativeTables();
+  return checkTables();
 }
 
 } // namespace

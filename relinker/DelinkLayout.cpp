@@ -84,7 +84,27 @@ bool isUnnamedStartUp(const Program &program, uint64_t start, uint64_t end) {
          start <= alignTo(first->start + first->length, 16) && end > start;
 }
 
+/// Older libcs' start-up code for constructors, which _start hands to
+/// __libc_start_main as its fourth and fifth arguments (%rcx, %r8).
+std::vector<uint64_t> constructorRunners(const Program &program) {
+  std::vector<uint64_t> out;
+  uint64_t at = program.image.header.e_entry;
+  for (unsigned n = 0; at && n < 32; ++n) {
+    Instruction i;
+    ArrayRef<uint8_t> bytes = program.image.bytesFrom(at);
+    if (bytes.empty() || !program.target.decode(bytes, at, i) || i.isCall)
+      break;
+    AddressFlow f = program.target.followAddresses(bytes.take_front(i.size));
+    at += i.size;
+    if (f.kind == AddressFlow::Kind::Address && f.ipRelative &&
+        (f.destination == 1 || f.destination == 8))
+      out.push_back(at + int64_t(f.displacement));
+  }
+  return out;
+}
+
 void cutCode(Program &program, const Section &section) {
+  std::vector<uint64_t> runners = constructorRunners(program);
   std::vector<Span> functions = functionsOf(program, section);
   struct Cut {
     uint64_t start, covered;
@@ -121,7 +141,8 @@ void cutCode(Program &program, const Section &section) {
     p.address = c.start;
     p.size = p.fileSize = c.covered - c.start;
     p.dropped = isStartUpFunction(c.name) ||
-                isUnnamedStartUp(program, c.start, c.covered);
+                isUnnamedStartUp(program, c.start, c.covered) ||
+                llvm::is_contained(runners, c.start);
     if (c.name.empty())
       c.name = "fn_" + utohexstr(c.start, true);
     p.name = ".text." + c.name;

@@ -170,6 +170,13 @@ void Reader::choose() {
   using Kind = AddressFlow::Kind;
   const uint8_t width = wide ? 8 : narrow ? 2 : 4;
   out.width = width;
+  // movzx: of the index of a table.
+  if (simple && map == 1 && (opcode == 0xb6 || opcode == 0xb7)) {
+    out.width = opcode == 0xb6 ? 1 : 2;
+    out.kind = mode == 3 ? Kind::Extend : Kind::Load;
+    out.destination = reg;
+    out.source = mode == 3 ? rm : AddressFlow::none;
+  }
   if (!simple || map != 0)
     return;
   auto set = [&](Kind kind, uint8_t destination, uint8_t source) {
