@@ -71,7 +71,7 @@ private:
   Expected<Meaning> find(const Reference &r);
   Expected<Meaning> findAddress(const Reference &r);
   Meaning inPiece(Piece &piece, uint64_t target, bool named);
-  Meaning inThread(uint64_t offset);
+  Meaning inThread(uint64_t offset, bool exact);
   ObjectSymbol &undefined(StringRef name);
   Meaning pinnedTo(uint64_t address);
 
@@ -89,7 +89,7 @@ private:
   StringMap<ObjectSymbol *> globals, undefinedSymbols;
   DenseMap<unsigned, ObjectSymbol *> imports; ///< by index in .dynsym
   DenseMap<uint64_t, StringRef> linkerNames;  ///< crt's and the linker's, by address
-  DenseMap<const ObjectSection *, ObjectSymbol *> threadBases;
+  DenseMap<uint64_t, ObjectSymbol *> threadSymbols; ///< local, by offset
   const Section *frames = nullptr;
 };
 
@@ -249,6 +249,8 @@ void Builder::addSymbol(const ProgramSymbol &s) {
   out.value = s.address - base;
   out.size = s.size;
   bool isGlobal = s.binding != STB_LOCAL;
+  if (s.type == STT_TLS && !isGlobal)
+    threadSymbols.try_emplace(s.address, &out);
   if (s.type == STT_GNU_IFUNC) {
     if (isGlobal || !ifuncs.count(s.address))
       ifuncs[s.address] = &out;
@@ -349,7 +351,8 @@ Builder::Meaning Builder::inPiece(Piece &piece, uint64_t target, bool named) {
   return {&object->sectionSymbol(*piece.output), piece.address};
 }
 
-Builder::Meaning Builder::inThread(uint64_t offset) {
+/// \p exact: linkers know no addend for what goes through a slot.
+Builder::Meaning Builder::inThread(uint64_t offset, bool exact) {
   const Phdr *tls = image.segmentOfType(PT_TLS);
   Piece *best = nullptr;
   for (Piece &p : program.tlsPieces)
@@ -357,16 +360,17 @@ Builder::Meaning Builder::inThread(uint64_t offset) {
       best = &p;
   if (!best)
     return {};
-  // Linkers take only symbols of type STT_TLS.
-  ObjectSymbol *&base = threadBases[best->output];
-  if (!base) {
-    base = &object->addSymbol("tls_" + utohexstr(best->address, true));
-    base->kind = ObjectSymbol::Kind::Defined;
-    base->binding = STB_LOCAL;
-    base->type = STT_TLS;
-    base->section = best->output;
+  uint64_t value = exact ? offset : best->address - tls->p_vaddr;
+  ObjectSymbol *&symbol = threadSymbols[value];
+  if (!symbol) { // linkers take only symbols of type STT_TLS
+    symbol = &object->addSymbol("tls_" + utohexstr(value, true));
+    symbol->kind = ObjectSymbol::Kind::Defined;
+    symbol->binding = STB_LOCAL;
+    symbol->type = STT_TLS;
+    symbol->section = best->output;
+    symbol->value = value - (best->address - tls->p_vaddr);
   }
-  return {base, best->address - tls->p_vaddr};
+  return {symbol, value};
 }
 
 Expected<Builder::Meaning> Builder::findAddress(const Reference &r) {
@@ -441,7 +445,7 @@ Expected<Builder::Meaning> Builder::find(const Reference &r) {
   case K::Thread:
     if (r.import)
       return Meaning{imports.lookup(r.import), 0};
-    if (Meaning m = inThread(r.target); m.symbol)
+    if (Meaning m = inThread(r.target, isGotType(r.type)); m.symbol)
       return m;
     break;
   }

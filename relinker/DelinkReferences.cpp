@@ -86,11 +86,6 @@ Error DynamicReader::note(const Rela &r) {
   case R_X86_64_DTPMOD64:
   case R_X86_64_DTPOFF64:
     slot.kind = Reference::Kind::Thread;
-    if (slot.import &&
-        image.dynamicSymbols()[slot.import].st_shndx != SHN_UNDEF) {
-      slot.target += image.dynamicSymbols()[slot.import].st_value;
-      slot.import = 0;
-    }
     break;
   case R_X86_64_64:
   case R_X86_64_GLOB_DAT:
@@ -138,6 +133,14 @@ Error DynamicReader::read() {
           return e;
       }
   scanStubs();
+  // lld's way to take the address of an IFUNC: that of its PLT entry.
+  for (Reference &r : program.references)
+    if (auto it = program.stubs.find(r.target);
+        r.kind == Reference::Kind::Address && it != program.stubs.end()) {
+      r.kind = it->second.kind;
+      r.import = it->second.import;
+      r.target = it->second.target;
+    }
   return Error::success();
 }
 
