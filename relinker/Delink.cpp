@@ -79,7 +79,7 @@ Error writeOutputs(Program &program, const DelinkConfig &config,
   if (std::error_code e = sys::fs::create_directories(config.output))
     return makeError(config.output + ": cannot create: " + e.message());
   SmallVector<char, 0> bytes = writeObject(**object);
-  Twine directory = config.output + "/";
+  std::string directory = config.output + "/";
   if (Error e = writeFile(directory + name, {bytes.data(), bytes.size()}))
     return e;
   if (!files->dynamicList.empty())

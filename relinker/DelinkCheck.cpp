@@ -26,10 +26,20 @@ namespace relink {
 namespace {
 
 std::string pinningScript(const Program &program, PinnedLayout &layout) {
-  llvm::stable_sort(layout.sections, [](const auto &a, const auto &b) {
-    // .tbss takes no addresses, so what follows it starts where it does.
-    return a.second != b.second ? a.second < b.second
-                                : a.first.size() > b.first.size();
+  // .tbss takes no addresses, and belongs to .tdata: what follows that may start
+  // where it does, or before.
+  uint64_t tdata = 0;
+  for (const Piece &p : program.tlsPieces)
+    if (p.fileSize)
+      tdata = p.address;
+  auto order = [&](const std::pair<std::string, uint64_t> &s) {
+    bool tbss = s.first.back() == 't';
+    return tbss && tdata                ? std::pair(tdata, 1)
+           : tbss || s.second == tdata ? std::pair(s.second, 0)
+                                       : std::pair(s.second, 2);
+  };
+  llvm::stable_sort(layout.sections, [&](const auto &a, const auto &b) {
+    return order(a) < order(b);
   });
   std::string text;
   raw_string_ostream os(text);

@@ -18,7 +18,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "DelinkProgram.h"
+#include "DelinkIndex.h"
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
@@ -99,7 +99,8 @@ private:
     bool exact = true;
   };
   std::optional<Bound> boundOf(uint64_t load) const;
-  std::optional<Bound> boundFrom(size_t compare) const;
+  std::optional<Bound> boundFrom(size_t compare,
+                                 std::optional<size_t> taken) const;
   bool addTable(uint64_t table, uint64_t load);
   Error checkTables() const;
   void searchTables();
@@ -346,84 +347,38 @@ bool Flow::leadsInside(uint64_t target, bool bounded) const {
 }
 
 /// The bound that the unsigned jump behind the comparison at \p compare sets.
-std::optional<Flow::Bound> Flow::boundFrom(size_t compare) const {
-  for (size_t n = compare + 1; n < code.entries.size() && n < compare + 4; ++n) {
+std::optional<Flow::Bound> Flow::boundFrom(size_t compare, std::optional<size_t> taken) const {
+  for (size_t n = compare + 1; n < code.entries.size() && n < compare + 6; ++n) {
     const Instruction &i = code.entries[n].instruction;
     if (!i.isConditional)
       continue;
     ArrayRef<uint8_t> bytes = program.image.bytesAt(i.address, i.size);
-    uint8_t condition = bytes.size() == 2 ? bytes[0] & 0xf
-                        : bytes.size() >= 6 ? bytes[bytes.size() - 5] & 0xf
-                                            : 0;
+    unsigned condition = bytes.size() == 2 ? bytes[0] & 0xf
+                         : bytes.size() >= 6 ? bytes[bytes.size() - 5] & 0xf
+                                             : 0;
+    // The table is where the condition holds, or where it does not.
+    condition ^= taken == std::optional(n);
     uint64_t limit = uint32_t(code.entries[compare].flow.immediate);
-    if (condition == 7) // ja
+    if (condition == 7) // not above
       return Bound{limit + 1};
-    if (condition == 3) // jae
+    if (condition == 3) // below
       return Bound{limit};
     return std::nullopt;
   }
   return std::nullopt;
 }
 
-bool sameMemory(const CodeView::Entry &a, const CodeView::Entry &b) {
-  const AddressFlow &f = a.flow, &g = b.flow;
-  if (!f.hasMemory || !g.hasMemory || f.ipRelative != g.ipRelative)
-    return false;
-  auto place = [](const CodeView::Entry &e) {
-    return e.flow.ipRelative
-               ? e.instruction.address + e.instruction.size + int64_t(e.flow.displacement)
-               : uint64_t(e.flow.displacement);
-  };
-  return f.base == g.base && f.index == g.index && f.scale == g.scale &&
-         place(a) == place(b);
-}
-
-/// Looks back from the load of a table's word for what bounds its index.
 std::optional<Flow::Bound> Flow::boundOf(uint64_t load) const {
   const CodeView::Entry *e = code.at(load);
   if (!e)
     return std::nullopt;
-  uint8_t wanted = e->flow.index;
-  // Both orders of base and index occur with a scale of 1.
-  uint8_t other = e->flow.scale == 1 ? e->flow.base : AddressFlow::none;
-  const CodeView::Entry *memory = nullptr; ///< what loads the index
-  using F = AddressFlow::Kind;
-  size_t n = e - code.entries.data();
-  for (unsigned steps = 0; n-- > 0 && steps < 24; ++steps) {
-    const CodeView::Entry &p = code.entries[n];
-    const AddressFlow &f = p.flow;
-    if (p.instruction.endsFlow || p.instruction.isCall)
-      return std::nullopt;
-    if (f.kind == F::Compare) {
-      if (f.source < 16 ? !memory && f.source == wanted
-                        : memory && sameMemory(p, *memory))
-        return boundFrom(n);
-      continue;
-    }
-    auto writes = [&](uint8_t r) {
-      return r < 16 && (p.instruction.generalWritten >> r & 1);
-    };
-    if (other < 16 && writes(other) && f.kind == F::Address && !f.ipRelative &&
-        f.index < 16 && f.base == AddressFlow::none) {
-      wanted = f.index;
-      other = AddressFlow::none;
-      continue;
-    }
-    if (memory || !writes(wanted))
-      continue;
-    if (f.kind == F::Mask && f.destination == wanted && f.immediate >= 0)
-      return Bound{uint64_t(f.immediate) + 1, false};
-    if ((f.kind == F::Move || f.kind == F::Extend) && f.destination == wanted)
-      wanted = f.source;
-    else if (f.kind == F::Address && !f.ipRelative && f.index < 16 &&
-             f.base == AddressFlow::none && f.destination == wanted)
-      wanted = f.index;
-    else if (f.kind == F::Load && f.destination == wanted)
-      memory = &p;
-    else
-      return std::nullopt;
-  }
-  return std::nullopt;
+  IndexSearch search(code, *e);
+  std::optional<size_t> found = search.find();
+  if (!found)
+    return std::nullopt;
+  if (code.entries[*found].flow.kind == AddressFlow::Kind::Mask)
+    return Bound{uint64_t(code.entries[*found].flow.immediate) + 1, false};
+  return boundFrom(*found, search.taken);
 }
 
 /// Notes the entries of the table at \p table; false if it can't be one.

@@ -128,16 +128,21 @@ void LinkFileWriter::writeExports() {
   bool library = image.kind == ImageKind::Shared;
   if (nodes.empty() && !library)
     return;
+  // What has no version in a library with versions is in no node, and stays
+  // global if nothing says otherwise.
+  bool open = versioned && nodes.erase("");
   for (const auto &[version, names] : nodes) {
     list << version << (version.empty() ? "" : " ") << "{\n"
          << (library ? "global:\n" : "");
     for (StringRef name : names)
       list << "  \"" << name << "\";\n";
-    list << (library && &names == &nodes.begin()->second ? "local: *;\n" : "")
+    list << (library && !open && version == nodes.begin()->first
+                 ? "local: *;\n"
+                 : "")
          << "};\n";
   }
   if (library && nodes.empty())
-    list << "{ local: *; };\n";
+    list << (open ? "{ global: *; };\n" : "{ local: *; };\n");
   argument(library ? "-Wl,--version-script=versions.map"
                    : "-Wl,--dynamic-list=dynamic.list");
 }

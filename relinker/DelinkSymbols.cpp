@@ -44,6 +44,7 @@ bool isLinkerMade(const Section &s) {
       .Cases({".interp", ".hash", ".gnu.hash", ".dynsym", ".dynstr"}, true)
       .Cases({".relr.dyn", ".init", ".fini", ".eh_frame_hdr", ".eh_frame"}, true)
       .Cases({".dynamic", ".got", ".got.plt", ".tm_clone_table"}, true)
+      .Cases({".relro_padding", ".copyrel", ".copyrel.rel.ro"}, true)
       .Default(false);
 }
 
