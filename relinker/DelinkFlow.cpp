@@ -22,6 +22,7 @@
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
+#include "llvm/Support/MathExtras.h"
 #include <array>
 #include <set>
 
@@ -358,7 +359,9 @@ std::optional<Flow::Bound> Flow::boundFrom(size_t compare, std::optional<size_t>
                                              : 0;
     // The table is where the condition holds, or where it does not.
     condition ^= taken == std::optional(n);
-    uint64_t limit = uint32_t(code.entries[compare].flow.immediate);
+    const AddressFlow &f = code.entries[compare].flow;
+    uint64_t limit = uint32_t(f.immediate) & maskTrailingOnes<uint32_t>(
+                                                 std::min(f.width, uint8_t(4)) * 8);
     if (condition == 7) // not above
       return Bound{limit + 1};
     if (condition == 3) // below

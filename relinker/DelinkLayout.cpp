@@ -14,6 +14,7 @@
 
 #include "DelinkProgram.h"
 #include "Error.h"
+#include "Imports.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -68,20 +69,24 @@ bool isPadding(const Program &program, uint64_t from, uint64_t to) {
   return !bytes.empty() || from == to;
 }
 
-/// Where nothing names code, crtbegin's functions lie behind _start without
-/// unwind tables, and the first constructor is one of them.
+/// Where nothing names code, crtbegin's functions are one stretch without unwind
+/// tables, and the first constructor and the first destructor lie in it.
 bool isUnnamedStartUp(const Program &program, uint64_t start, uint64_t end) {
-  uint64_t entry = program.image.header.e_entry;
-  if (program.named || !entry)
+  if (program.named)
     return false;
-  if (start == entry)
+  const Image &image = program.image;
+  if (image.header.e_entry && start == image.header.e_entry)
     return true;
-  const UnwindRecord *first = nullptr;
   for (const UnwindRecord &f : program.frames)
-    if (f.cie && f.start == entry)
-      first = &f;
-  return first && start >= first->start + first->length &&
-         start <= alignTo(first->start + first->length, 16) && end > start;
+    if (f.cie && f.start == start)
+      return false;
+  auto first = [&](uint64_t array) -> uint64_t {
+    auto words = readPointers(image, array, array + 8);
+    return array && !words.empty() ? words.begin()->second : 0;
+  };
+  uint64_t made = first(image.dynamic.initArray),
+           gone = first(image.dynamic.finiArray);
+  return made >= start && made < end && gone >= start && gone < end;
 }
 
 /// Older libcs' start-up code for constructors, which _start hands to

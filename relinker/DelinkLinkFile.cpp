@@ -14,6 +14,7 @@
 #include "DelinkProgram.h"
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -32,7 +33,7 @@ public:
 private:
   void writeKind();
   void writeDynamic();
-  void writeExports();
+  Error writeExports();
   void writeLibraries();
   void argument(const Twine &text);
 
@@ -107,9 +108,10 @@ void LinkFileWriter::writeDynamic() {
 
 /// What an executable exports a linker can't know from the objects; what a
 /// library does, versions included, it can't either.
-void LinkFileWriter::writeExports() {
+Error LinkFileWriter::writeExports() {
   ArrayRef<Sym> dynamic = image.dynamicSymbols();
   std::map<StringRef, std::vector<StringRef>> nodes;
+  StringMap<unsigned> versions;
   bool versioned = image.dynamic.verdef;
   for (unsigned i = 1; i < dynamic.size(); ++i) {
     const Sym &s = dynamic[i];
@@ -120,6 +122,9 @@ void LinkFileWriter::writeExports() {
     bool copied = llvm::any_of(program.copies, [&](const Program::Copy &c) {
       return c.address == s.st_value;
     });
+    if (!copied && versioned && !versions.try_emplace(name, i).second)
+      return program.error("not supported yet: " + name +
+                           " is exported in several versions");
     if (!copied)
       nodes[versioned ? image.dynamicVersion(i) : ""].push_back(name);
   }
@@ -127,7 +132,7 @@ void LinkFileWriter::writeExports() {
                                                           : out.dynamicList);
   bool library = image.kind == ImageKind::Shared;
   if (nodes.empty() && !library)
-    return;
+    return Error::success();
   // What has no version in a library with versions is in no node, and stays
   // global if nothing says otherwise.
   bool open = versioned && nodes.erase("");
@@ -145,6 +150,7 @@ void LinkFileWriter::writeExports() {
     list << (open ? "{ global: *; };\n" : "{ local: *; };\n");
   argument(library ? "-Wl,--version-script=versions.map"
                    : "-Wl,--dynamic-list=dynamic.list");
+  return Error::success();
 }
 
 /// In the order in which the loader searches them. The driver's own come last
@@ -175,7 +181,8 @@ Expected<LinkFiles> LinkFileWriter::write(const std::string &objectName) {
   writeKind();
   argument(objectName);
   writeDynamic();
-  writeExports();
+  if (Error e = writeExports())
+    return e;
   writeLibraries();
   return out;
 }

@@ -229,10 +229,13 @@ void Builder::addSymbol(const ProgramSymbol &s) {
     for (const Program::Copy &c : program.copies)
       if (s.address - c.address < std::max<uint64_t>(c.size, 1))
         return;
-    piece = program.pieceAt(s.address);
-    if (!piece || piece->section->index != s.section)
-      piece = program.pieceEndingAt(s.address);
-    if (!piece || piece->section->index != s.section || piece->dropped)
+    if (s.section >= image.sections.size())
+      return;
+    // A symbol at the end of its section is not what follows.
+    piece = image.sections[s.section].contains(s.address)
+                ? program.pieceAt(s.address)
+                : program.pieceEndingAt(s.address);
+    if (!piece || piece->dropped)
       return;
   }
   if (!piece || !piece->output || isPointerArray(*piece->section))

@@ -158,6 +158,8 @@ void Reader::readImmediate() {
   out.immediateSize = left;
   if (left == 1)
     out.immediate = int8_t(code[at]);
+  else if (left == 2)
+    out.immediate = int16_t(code[at] | code[at + 1] << 8);
   else if (left == 4)
     out.immediate = int32_t(read32le(&code[at]));
   else if (left == 8)
@@ -208,8 +210,12 @@ void Reader::choose() {
   case 0x25:
     return set(Kind::Mask, 0, none);
   case 0x3c: case 0x3d:
+    if (opcode == 0x3c)
+      out.width = 1;
     return set(Kind::Compare, none, 0);
   case 0x80: case 0x81: case 0x83:
+    if (opcode == 0x80)
+      out.width = 1;
     if (digit == 7)
       return set(Kind::Compare, none, isRegister ? rm : none);
     if (isRegister && digit == 4)
