@@ -15,6 +15,7 @@
 #include "DelinkProgram.h"
 #include "Error.h"
 #include "Imports.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -69,26 +70,6 @@ bool isPadding(const Program &program, uint64_t from, uint64_t to) {
   return !bytes.empty() || from == to;
 }
 
-/// Where nothing names code, crtbegin's functions are one stretch without unwind
-/// tables, and the first constructor and the first destructor lie in it.
-bool isUnnamedStartUp(const Program &program, uint64_t start, uint64_t end) {
-  if (program.named)
-    return false;
-  const Image &image = program.image;
-  if (image.header.e_entry && start == image.header.e_entry)
-    return true;
-  for (const UnwindRecord &f : program.frames)
-    if (f.cie && f.start == start)
-      return false;
-  auto first = [&](uint64_t array) -> uint64_t {
-    auto words = readPointers(image, array, array + 8);
-    return array && !words.empty() ? words.begin()->second : 0;
-  };
-  uint64_t made = first(image.dynamic.initArray),
-           gone = first(image.dynamic.finiArray);
-  return made >= start && made < end && gone >= start && gone < end;
-}
-
 /// Older libcs' start-up code for constructors, which _start hands to
 /// __libc_start_main as its fourth and fifth arguments (%rcx, %r8).
 std::vector<uint64_t> constructorRunners(const Program &program) {
@@ -108,8 +89,50 @@ std::vector<uint64_t> constructorRunners(const Program &program) {
   return out;
 }
 
-void cutCode(Program &program, const Section &section) {
-  std::vector<uint64_t> runners = constructorRunners(program);
+/// Recognizes the code of start-up objects where nothing names it.
+class StartUp {
+public:
+  explicit StartUp(const Program &program);
+  bool contains(uint64_t start, uint64_t end) const;
+
+private:
+  uint64_t entry = 0, made = 0, gone = 0;
+  std::vector<uint64_t> runners;
+  DenseSet<uint64_t> framed; ///< starts of functions with unwind tables
+  bool named = false;
+};
+
+StartUp::StartUp(const Program &program)
+    : entry(program.image.header.e_entry),
+      runners(constructorRunners(program)), named(program.named) {
+  const Image &image = program.image;
+  auto first = [&](uint64_t array) -> uint64_t {
+    if (!array)
+      return 0;
+    auto words = readPointers(image, array, array + 8);
+    return words.empty() ? 0 : words.begin()->second;
+  };
+  made = first(image.dynamic.initArray);
+  gone = first(image.dynamic.finiArray);
+  for (const UnwindRecord &f : program.frames)
+    if (f.cie)
+      framed.insert(f.start);
+}
+
+/// crtbegin's functions are one stretch without unwind tables, and the first
+/// constructor and the first destructor lie in it.
+bool StartUp::contains(uint64_t start, uint64_t end) const {
+  if (llvm::is_contained(runners, start))
+    return true;
+  if (named)
+    return false;
+  if (entry && start == entry)
+    return true;
+  return !framed.contains(start) && made >= start && made < end &&
+         gone >= start && gone < end;
+}
+
+void cutCode(Program &program, const Section &section, const StartUp &startUp) {
   std::vector<Span> functions = functionsOf(program, section);
   struct Cut {
     uint64_t start, covered;
@@ -145,9 +168,7 @@ void cutCode(Program &program, const Section &section) {
     p.section = &section;
     p.address = c.start;
     p.size = p.fileSize = c.covered - c.start;
-    p.dropped = isStartUpFunction(c.name) ||
-                isUnnamedStartUp(program, c.start, c.covered) ||
-                llvm::is_contained(runners, c.start);
+    p.dropped = isStartUpFunction(c.name) || startUp.contains(c.start, c.covered);
     if (c.name.empty())
       c.name = "fn_" + utohexstr(c.start, true);
     p.name = ".text." + c.name;
@@ -163,11 +184,12 @@ Error cutPieces(Program &program) {
   if (image.sections.empty())
     return program.error("has no section headers\n>>> not supported yet: "
                          "delinking by program headers alone");
+  StartUp startUp(program);
   for (const Section &s : image.sections) {
     if (!s.isAlloc() || !s.size || isLinkerMade(s))
       continue;
     if (s.flags & SHF_EXECINSTR) {
-      cutCode(program, s);
+      cutCode(program, s, startUp);
       continue;
     }
     Piece p;
@@ -237,16 +259,18 @@ Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
     Piece *before = program.pieceEndingAt(r.target);
     if (!before || !isPlainData(*before))
       continue;
+    if (!spans.empty() && spans.back().second == r.target)
+      continue;
     std::string what = "the reference at " + program.describe(r.place) +
                        " means the end of " + before->name + " or the start of " +
                        after->name;
     bool same = !((before->section->flags ^ after->section->flags) & SHF_WRITE);
     if (config.strict || !same)
       return program.error(what + "; which is not known");
-    if (spans.empty() || spans.back().second != r.target) {
-      spans.push_back({before->address, r.target});
-      program.remarks.push_back(what + ": both are kept together");
-    }
+    if (llvm::is_contained(spans, std::pair(before->address, r.target)))
+      continue;
+    spans.push_back({before->address, r.target});
+    program.remarks.push_back(what + ": both are kept together");
   }
   joinPieces(program, spans);
   return Error::success();

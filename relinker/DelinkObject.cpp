@@ -19,6 +19,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
+#include <map>
 #include <random>
 
 using namespace llvm;
@@ -74,6 +75,7 @@ private:
   Meaning inThread(uint64_t offset, bool exact);
   ObjectSymbol &undefined(StringRef name);
   Meaning pinnedTo(uint64_t address);
+  Meaning exactly(const Meaning &near, uint64_t address);
 
   Program &program;
   const Image &image;
@@ -82,9 +84,16 @@ private:
   Config libraryConfig;
   std::unique_ptr<Object> object;
   LibrarySearch libraries;
-  /// Where a place of the app is now, for those that moved inside a section.
-  DenseMap<uint64_t, std::pair<ObjectSection *, uint64_t>> moved;
+  /// Bytes of the app that lie elsewhere in their section now, by address.
+  struct Move {
+    uint64_t size = 0;
+    ObjectSection *section = nullptr;
+    uint64_t offset = 0;
+  };
+  std::map<uint64_t, Move> moves;
+  const std::pair<const uint64_t, Move> *movedAt(uint64_t address) const;
   DenseMap<uint64_t, ObjectSymbol *> functions; ///< by address
+  DenseMap<uint64_t, ObjectSymbol *> exactSymbols; ///< made for the GOT
   DenseMap<uint64_t, ObjectSymbol *> ifuncs;    ///< by resolver
   StringMap<ObjectSymbol *> globals, undefinedSymbols;
   DenseMap<unsigned, ObjectSymbol *> imports; ///< by index in .dynsym
@@ -92,6 +101,15 @@ private:
   DenseMap<uint64_t, ObjectSymbol *> threadSymbols; ///< local, by offset
   const Section *frames = nullptr;
 };
+
+const std::pair<const uint64_t, Builder::Move> *
+Builder::movedAt(uint64_t address) const {
+  auto it = moves.upper_bound(address);
+  if (it == moves.begin() || address - std::prev(it)->first >=
+                                 std::prev(it)->second.size)
+    return nullptr;
+  return &*std::prev(it);
+}
 
 bool isPointerArray(const Section &s) {
   return s.type == SHT_INIT_ARRAY || s.type == SHT_FINI_ARRAY ||
@@ -112,7 +130,7 @@ void Builder::addArray(Piece &piece) {
     if (r.place - piece.address >= piece.size ||
         (r.kind == Reference::Kind::Address && isDropped(r.target)))
       continue;
-    moved[r.place] = {&out, out.data.size()};
+    moves[r.place] = {8, &out, out.data.size()};
     out.data.resize(out.data.size() + 8);
   }
   out.size = out.data.size();
@@ -162,7 +180,6 @@ void Builder::addSections() {
   if (config.shuffle && !pinned) {
     std::mt19937_64 random(*config.shuffle);
     std::shuffle(order.begin(), order.end(), random);
-    // .tdata comes before .tbss whatever the order.
   }
   for (Piece *p : order)
     addSection(*p);
@@ -182,8 +199,7 @@ void Builder::addFrames() {
     uint64_t at = out.data.size();
     ArrayRef<uint8_t> bytes = image.bytesAt(f.address, f.size);
     out.data.insert(out.data.end(), bytes.begin(), bytes.end());
-    for (uint64_t i = 0; i < f.size; ++i)
-      moved[f.address + i] = {&out, at + i};
+    moves[f.address] = {f.size, &out, at};
     return at;
   };
   DenseMap<uint64_t, const UnwindRecord *> cies;
@@ -213,8 +229,7 @@ void Builder::addPinnedFrames() {
   ArrayRef<uint8_t> bytes = image.bytesAt(frames->address, frames->size);
   out.data.assign(bytes.begin(), bytes.end());
   out.size = out.data.size();
-  for (uint64_t i = 0; i < bytes.size(); ++i)
-    moved[frames->address + i] = {&out, i};
+  moves[frames->address] = {bytes.size(), &out, 0};
   pinned->sections.push_back({name, frames->address});
 }
 
@@ -347,6 +362,19 @@ Builder::Meaning Builder::pinnedTo(uint64_t address) {
   return {&s, address};
 }
 
+/// A GOT slot holds a symbol's value: an addend would count in the GOT.
+Builder::Meaning Builder::exactly(const Meaning &near, uint64_t address) {
+  ObjectSymbol *&s = exactSymbols[address];
+  if (!s) {
+    s = &object->addSymbol("at_" + utohexstr(address, true));
+    s->kind = ObjectSymbol::Kind::Defined;
+    s->binding = STB_LOCAL;
+    s->section = near.symbol->section;
+    s->value = near.symbol->value + (address - near.address);
+  }
+  return {s, address};
+}
+
 Builder::Meaning Builder::inPiece(Piece &piece, uint64_t target, bool named) {
   if (named)
     if (ObjectSymbol *s = functions.lookup(target))
@@ -431,8 +459,13 @@ Expected<Builder::Meaning> Builder::find(const Reference &r) {
   switch (r.kind) {
   case K::Address: {
     auto m = findAddress(r);
-    return m && pinned && !m->symbol->isDefined() ? pinnedTo(r.target)
-                                                  : std::move(m);
+    if (!m)
+      return m;
+    if (pinned && !m->symbol->isDefined())
+      return pinnedTo(r.target);
+    if (isGotType(r.type) && m->address != r.target)
+      return exactly(*m, r.target);
+    return m;
   }
   case K::Import:
     if (ObjectSymbol *s = imports.lookup(r.import)) {
@@ -478,8 +511,9 @@ Error Builder::checkField(const Reference &r) {
 Error Builder::addRelocation(const Reference &r) {
   ObjectSection *out = nullptr;
   uint64_t offset = 0;
-  if (auto it = moved.find(r.place); it != moved.end()) {
-    std::tie(out, offset) = it->second;
+  if (auto *move = movedAt(r.place)) {
+    out = move->second.section;
+    offset = move->second.offset + (r.place - move->first);
   } else if (frames && frames->contains(r.place)) {
     return Error::success(); // of a record that is left out
   } else if (Piece *p = program.pieceAt(r.place); p && p->output) {
