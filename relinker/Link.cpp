@@ -365,6 +365,22 @@ linkPatch(const Image &image, const Plan &plan, const LinkInputs &inputs,
 }
 
 Expected<std::unique_ptr<MemoryBuffer>>
+linkPinned(ArrayRef<char> object, const std::string &script, StringRef name) {
+  auto input = MemoryFile::create({object.data(), object.size()});
+  if (!input)
+    return input.takeError();
+  auto rules = MemoryFile::create(script);
+  if (!rules)
+    return rules.takeError();
+  return runLld({"ld.lld", "-e", "0", "-static", "-no-pie", "--no-gc-sections",
+                 "--build-id=none", "--no-check-sections", "--threads=1",
+                 "-z", "norelro", "-z", "nognustack", "-z", "max-page-size=4096",
+                 "-T", rules->path(), input->path()},
+                {{input->path(), name.str()}, {rules->path(), "relink's script"}},
+                "pinned link");
+}
+
+Expected<std::unique_ptr<MemoryBuffer>>
 compileBitcode(ArrayRef<MemoryBufferRef> modules, StringRef name) {
   std::vector<MemoryFile> files;
   std::vector<std::pair<std::string, std::string>> names;

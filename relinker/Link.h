@@ -31,6 +31,12 @@ llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 linkPatch(const Image &image, const Plan &plan, const LinkInputs &inputs,
           const Placement &placement);
 
+/// Links \p object by \p script into an executable at fixed addresses, as
+/// `delink --check` does; \p name is what messages call it.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+linkPinned(llvm::ArrayRef<char> object, const std::string &script,
+           llvm::StringRef name);
+
 /// Compiles bitcode to an object, as `ld -r` does.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 compileBitcode(llvm::ArrayRef<llvm::MemoryBufferRef> modules,

@@ -42,6 +42,38 @@ struct Instruction {
   unsigned fieldOffset = 0; ///< of the PC-relative field, from the start
   unsigned fieldSize = 0;   ///< 1 or 4; 0 when there is none, or none is found
   RegisterSet clobbered = 0; ///< caller-saved registers it writes
+  uint16_t generalWritten = 0; ///< general registers it writes, by number
+};
+
+/// What one instruction does to addresses: enough to follow a jump table's
+/// address to the jump, and the thread pointer to its uses.
+struct AddressFlow {
+  enum class Kind {
+    Other,
+    Address,  ///< destination = address of the memory operand
+    Load,     ///< destination = memory operand, `width` bytes, sign-extended or not
+    Extend,   ///< destination = source, sign-extended from 32 bits
+    Move,     ///< destination = source
+    Constant, ///< destination = immediate
+    Add,      ///< destination += source
+    AddConstant, ///< destination += immediate
+    Compare,  ///< source, or the memory operand, with the immediate
+    Mask,     ///< destination &= immediate
+    Jump,     ///< to source, or to what the memory operand holds
+  };
+  static constexpr uint8_t none = 16; ///< no register
+
+  Kind kind = Kind::Other;
+  uint8_t destination = none, source = none; ///< hardware numbers
+  uint8_t width = 0; ///< bytes of a Load, Move or Constant
+  bool hasMemory = false, ipRelative = false;
+  bool threadSegment = false; ///< %fs: the memory operand is the thread's
+  uint8_t base = none, index = none, scale = 1;
+  int32_t displacement = 0;
+  unsigned displacementAt = 0; ///< offset of a 32-bit displacement, or 0
+  int64_t immediate = 0;
+  unsigned immediateAt = 0; ///< offset of the immediate, or 0
+  unsigned immediateSize = 0;
 };
 
 /// What a 32-bit PC-relative field may be part of.
@@ -150,6 +182,11 @@ public:
   virtual FieldUse fieldUse(llvm::ArrayRef<uint8_t> before) const = 0;
   /// Whether a jump with an 8-bit field may start with this byte.
   virtual bool isShortJump(uint8_t opcode) const = 0;
+  /// Takes apart one whole instruction, which decode() has accepted. Only the
+  /// forms that compilers use on addresses get a kind.
+  virtual AddressFlow
+  followAddresses(llvm::ArrayRef<uint8_t> instruction) const = 0;
+
 
   /// The instructions of \p body, at \p entry, that a redirect may overwrite,
   /// and a jump to what follows them. An error when they can't stand elsewhere,

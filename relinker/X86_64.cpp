@@ -54,6 +54,9 @@ public:
     return readLinkedFieldX86_64(object, place, relocations, linked, address,
                                  out);
   }
+  AddressFlow followAddresses(ArrayRef<uint8_t> instruction) const override {
+    return followAddressesX86_64(instruction);
+  }
   Expected<DisplacedCode> displaceEntry(ArrayRef<uint8_t> body,
                                         uint64_t entry) const override {
     return displaceEntryX86_64(*this, body, entry);
@@ -92,13 +95,17 @@ public:
 
 private:
   void findScratchRegisters();
+  void findGeneralRegisters();
 
+  uint16_t generalWrittenBy(const MCInst &inst, const MCInstrDesc &desc) const;
   RegisterSet writtenBy(const MCInst &inst, const MCInstrDesc &desc) const;
 
   /// psABI figure 3.4: 9 general registers, then xmm0 to xmm15.
   std::vector<MCRegister> scratch;
   /// Bit of each register's widest caller-saved part, or -1.
   std::vector<int8_t> scratchBit;
+  /// Hardware number of the general register each one is part of, or -1.
+  std::vector<int8_t> generalNumber;
   MCRegister stackPointer, framePointer;
   std::unique_ptr<MCRegisterInfo> registers;
   std::unique_ptr<MCAsmInfo> asmInfo;
@@ -128,6 +135,7 @@ Error X86_64::init() {
   disassembler.reset(t->createMCDisassembler(*subtarget, *context));
   analysis.reset(t->createMCInstrAnalysis(instructions.get()));
   findScratchRegisters();
+  findGeneralRegisters();
   return Error::success();
 }
 
@@ -158,12 +166,40 @@ void X86_64::findScratchRegisters() {
         scratchBit[r] = bit;
 }
 
+void X86_64::findGeneralRegisters() {
+  constexpr const char *names[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP",
+                                   "RSI", "RDI", "R8",  "R9",  "R10", "R11",
+                                   "R12", "R13", "R14", "R15"};
+  generalNumber.assign(registers->getNumRegs(), -1);
+  for (unsigned whole = 1; whole < registers->getNumRegs(); ++whole)
+    for (unsigned n = 0; n < std::size(names); ++n)
+      if (StringRef(registers->getName(whole)) == names[n])
+        for (unsigned r = 1; r < registers->getNumRegs(); ++r)
+          if (registers->regsOverlap(r, whole))
+            generalNumber[r] = n;
+}
+
 RegisterSet X86_64::writtenBy(const MCInst &inst,
                               const MCInstrDesc &desc) const {
   RegisterSet out = 0;
   auto note = [&](MCRegister r) {
     if (r && r.id() < scratchBit.size() && scratchBit[r.id()] >= 0)
       out |= RegisterSet(1) << scratchBit[r.id()];
+  };
+  for (unsigned i = 0; i < desc.getNumDefs() && i < inst.getNumOperands(); ++i)
+    if (inst.getOperand(i).isReg())
+      note(inst.getOperand(i).getReg());
+  for (MCPhysReg r : desc.implicit_defs())
+    note(r);
+  return out;
+}
+
+uint16_t X86_64::generalWrittenBy(const MCInst &inst,
+                                  const MCInstrDesc &desc) const {
+  uint16_t out = 0;
+  auto note = [&](MCRegister r) {
+    if (r && r.id() < generalNumber.size() && generalNumber[r.id()] >= 0)
+      out |= 1 << generalNumber[r.id()];
   };
   for (unsigned i = 0; i < desc.getNumDefs() && i < inst.getNumOperands(); ++i)
     if (inst.getOperand(i).isReg())
@@ -348,6 +384,7 @@ bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
                  (size == 1 && (bytes[0] == 0xcc || bytes[0] == 0xf4));
   ArrayRef<uint8_t> encoding = bytes.take_front(size);
   out.clobbered = writtenBy(inst, desc);
+  out.generalWritten = generalWrittenBy(inst, desc);
   uint64_t target;
   if ((desc.isCall() || desc.isBranch()) && !desc.isIndirectBranch() &&
       analysis->evaluateBranch(inst, address, size, target)) {

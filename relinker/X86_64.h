@@ -12,6 +12,9 @@
 
 namespace relink {
 
+/// See Target::followAddresses().
+AddressFlow followAddressesX86_64(llvm::ArrayRef<uint8_t> instruction);
+
 /// See Target::displaceEntry().
 llvm::Expected<DisplacedCode> displaceEntryX86_64(const Target &target,
                                                   llvm::ArrayRef<uint8_t> body,

@@ -1,0 +1,136 @@
+//===- DelinkCheck.cpp - The proof that an object is the program ----------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Links the object with every section at its address in the app and compares
+// byte by byte. The fields of all references were cleared before, so what comes
+// out right was computed by lld from the relocations. Slots of the GOT and PLT
+// entries are stand-ins at their addresses.
+//
+//===----------------------------------------------------------------------===//
+
+#include "DelinkProgram.h"
+#include "Error.h"
+#include "Link.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Object/ELF.h"
+#include "llvm/Support/Endian.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+namespace {
+
+std::string pinningScript(const Program &program, PinnedLayout &layout) {
+  // .tbss takes no addresses, and belongs to .tdata: what follows that may start
+  // where it does, or before.
+  uint64_t tdata = 0;
+  for (const Piece &p : program.tlsPieces)
+    if (p.fileSize)
+      tdata = p.address;
+  auto order = [&](const std::pair<std::string, uint64_t> &s) {
+    bool tbss = s.first.back() == 't';
+    return tbss && tdata                ? std::pair(tdata, 1)
+           : tbss || s.second == tdata ? std::pair(s.second, 0)
+                                       : std::pair(s.second, 2);
+  };
+  llvm::stable_sort(layout.sections, [&](const auto &a, const auto &b) {
+    return order(a) < order(b);
+  });
+  std::string text;
+  raw_string_ostream os(text);
+  bool tls = program.image.segmentOfType(PT_TLS);
+  os << "PHDRS { all PT_LOAD FLAGS(7); " << (tls ? "tls PT_TLS; " : "")
+     << "}\nSECTIONS {\n";
+  for (const auto &[name, address] : layout.sections) {
+    bool inTls = llvm::any_of(program.tlsPieces, [&](const Piece &p) {
+      return p.address == address &&
+             name == ".p." + utohexstr(p.address, true) + (p.fileSize ? "" : "t");
+    });
+    os << "  " << name << " " << hex(address) << " : { *(" << name
+       << ") } :all" << (inTls ? " :tls" : "") << "\n";
+  }
+  os << "}\n";
+  return text;
+}
+
+/// What the app's bytes are once the loader has filled in its words.
+std::vector<uint8_t> expectedBytes(Program &program, uint64_t address,
+                                   uint64_t size) {
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(address, size);
+  std::vector<uint8_t> out(bytes.begin(), bytes.end());
+  auto first = llvm::partition_point(program.references, [&](const Reference &r) {
+    return r.place < address;
+  });
+  for (; first != program.references.end() && first->place < address + size;
+       ++first) {
+    uint64_t at = first->place - address;
+    if (first->type == R_X86_64_64 && at + 8 <= out.size() &&
+        first->kind == Reference::Kind::Address) {
+      Piece *p = program.pieceAt(first->target);
+      if (!p || !p->dropped)
+        support::endian::write64le(&out[at], first->target);
+    }
+  }
+  return out;
+}
+
+void compare(Program &program, uint64_t address, ArrayRef<uint8_t> linked,
+             DelinkReport &report) {
+  std::vector<uint8_t> expected = expectedBytes(program, address, linked.size());
+  if (expected.empty())
+    return; // no bytes of its own
+  report.checkedBytes += linked.size();
+  for (uint64_t i = 0; i < linked.size(); ++i)
+    if (linked[i] != expected[i]) {
+      if (report.differences.size() < 100)
+        report.differences.push_back(program.describe(address + i));
+      i |= 7;
+    }
+}
+
+} // namespace
+
+Error checkObject(Program &program, const DelinkConfig &config,
+                  DelinkReport &report) {
+  PinnedLayout layout;
+  auto object = buildObject(program, config, &layout);
+  if (!object)
+    return object.takeError();
+  report.sections = (*object)->sections.size();
+  auto linked = linkPinned(writeObject(**object), pinningScript(program, layout),
+                           program.image.path);
+  if (!linked)
+    return linked.takeError();
+  auto file = object::ELFFile<ELFT>::create((*linked)->getBuffer());
+  if (!file)
+    return file.takeError();
+  auto sections = file->sections();
+  if (!sections)
+    return sections.takeError();
+  uint64_t seen = 0;
+  for (const Shdr &s : *sections) {
+    auto name = file->getSectionName(s);
+    if (!name)
+      return name.takeError();
+    if (!name->starts_with(".p."))
+      continue;
+    ++seen;
+    if (s.sh_type == SHT_NOBITS)
+      continue;
+    auto bytes = file->getSectionContents(s);
+    if (!bytes)
+      return bytes.takeError();
+    compare(program, s.sh_addr, *bytes, report);
+  }
+  if (seen != layout.sections.size())
+    report.differences.push_back(Twine(layout.sections.size() - seen).str() +
+                                 " sections are absent");
+  return Error::success();
+}
+
+} // namespace relink

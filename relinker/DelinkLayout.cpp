@@ -1,0 +1,279 @@
+//===- DelinkLayout.cpp - What may move apart -----------------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Code is cut where a function starts: nothing that runs leads to a function's
+// end, so what a reference into code means is not in doubt. Data is kept a
+// section a piece: `&a[n]` is also the address of what follows `a`, and which of
+// the two is meant can't be read off the linked program.
+//
+//===----------------------------------------------------------------------===//
+
+#include "DelinkProgram.h"
+#include "Error.h"
+#include "Imports.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+namespace {
+
+struct Span {
+  uint64_t start = 0, end = 0; ///< end == start where the size isn't known
+  StringRef name;
+};
+
+/// Functions of \p section by symbols and unwind tables, ascending.
+std::vector<Span> functionsOf(const Program &program, const Section &section) {
+  std::vector<Span> out;
+  for (const ProgramSymbol &s : program.symbols) {
+    bool function = s.type == STT_FUNC || s.type == STT_GNU_IFUNC;
+    if (!function && !(s.type == STT_NOTYPE && s.binding == STB_GLOBAL &&
+                       !isLinkerMadeSymbol(s.name)))
+      continue;
+    if (section.contains(s.address))
+      out.push_back({s.address,
+                     std::min(s.address + s.size, section.address + section.size),
+                     s.name});
+  }
+  for (const UnwindRecord &f : program.frames)
+    if (f.cie && section.contains(f.start))
+      out.push_back({f.start,
+                     std::min(f.start + f.length, section.address + section.size),
+                     ""});
+  llvm::stable_sort(out, [](const Span &a, const Span &b) {
+    return a.start != b.start ? a.start < b.start : a.name.size() > b.name.size();
+  });
+  return out;
+}
+
+/// Whether [from, to) holds nothing but what assemblers pad code with.
+bool isPadding(const Program &program, uint64_t from, uint64_t to) {
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(from, to - from);
+  for (uint64_t at = 0; at < bytes.size();) {
+    if (bytes[at] == 0xcc || bytes[at] == 0) {
+      ++at;
+      continue;
+    }
+    Instruction i;
+    if (!program.target.decode(bytes.drop_front(at), from + at, i) || !i.isNop)
+      return false;
+    at += i.size;
+  }
+  return !bytes.empty() || from == to;
+}
+
+/// Older libcs' start-up code for constructors, which _start hands to
+/// __libc_start_main as its fourth and fifth arguments (%rcx, %r8).
+std::vector<uint64_t> constructorRunners(const Program &program) {
+  std::vector<uint64_t> out;
+  uint64_t at = program.image.header.e_entry;
+  for (unsigned n = 0; at && n < 32; ++n) {
+    Instruction i;
+    ArrayRef<uint8_t> bytes = program.image.bytesFrom(at);
+    if (bytes.empty() || !program.target.decode(bytes, at, i) || i.isCall)
+      break;
+    AddressFlow f = program.target.followAddresses(bytes.take_front(i.size));
+    at += i.size;
+    if (f.kind == AddressFlow::Kind::Address && f.ipRelative &&
+        (f.destination == 1 || f.destination == 8))
+      out.push_back(at + int64_t(f.displacement));
+  }
+  return out;
+}
+
+/// Recognizes the code of start-up objects where nothing names it.
+class StartUp {
+public:
+  explicit StartUp(const Program &program);
+  bool contains(uint64_t start, uint64_t end) const;
+
+private:
+  uint64_t entry = 0, made = 0, gone = 0;
+  std::vector<uint64_t> runners;
+  DenseSet<uint64_t> framed; ///< starts of functions with unwind tables
+  bool named = false;
+};
+
+StartUp::StartUp(const Program &program)
+    : entry(program.image.header.e_entry),
+      runners(constructorRunners(program)), named(program.named) {
+  const Image &image = program.image;
+  auto first = [&](uint64_t array) -> uint64_t {
+    if (!array)
+      return 0;
+    auto words = readPointers(image, array, array + 8);
+    return words.empty() ? 0 : words.begin()->second;
+  };
+  made = first(image.dynamic.initArray);
+  gone = first(image.dynamic.finiArray);
+  for (const UnwindRecord &f : program.frames)
+    if (f.cie)
+      framed.insert(f.start);
+}
+
+/// crtbegin's functions are one stretch without unwind tables, and the first
+/// constructor and the first destructor lie in it.
+bool StartUp::contains(uint64_t start, uint64_t end) const {
+  if (llvm::is_contained(runners, start))
+    return true;
+  if (named)
+    return false;
+  if (entry && start == entry)
+    return true;
+  return !framed.contains(start) && made >= start && made < end &&
+         gone >= start && gone < end;
+}
+
+void cutCode(Program &program, const Section &section, const StartUp &startUp) {
+  std::vector<Span> functions = functionsOf(program, section);
+  struct Cut {
+    uint64_t start, covered;
+    std::string name;
+  };
+  std::vector<Cut> cuts;
+  auto cover = [&](uint64_t start, uint64_t end, StringRef name) {
+    if (!cuts.empty() && (start < cuts.back().covered || start == cuts.back().start)) {
+      cuts.back().covered = std::max(cuts.back().covered, end);
+      if (cuts.back().name.empty() && start == cuts.back().start)
+        cuts.back().name = name.str();
+      return;
+    }
+    // Code that nothing names, between two functions.
+    uint64_t from = cuts.empty() ? section.address : cuts.back().covered;
+    bool sized = cuts.empty() || cuts.back().covered > cuts.back().start;
+    if (sized && from < start && !isPadding(program, from, start)) {
+      while (from < start && isPadding(program, from, from + 1))
+        ++from;
+      cuts.push_back({from, start, ""});
+    } else if (!sized) {
+      cuts.back().covered = start;
+    }
+    cuts.push_back({start, end, name.str()});
+  };
+  for (const Span &f : functions)
+    cover(f.start, f.end, f.name);
+  uint64_t end = section.address + section.size;
+  cover(end, end, "");
+  cuts.pop_back();
+  for (Cut &c : cuts) {
+    Piece p;
+    p.section = &section;
+    p.address = c.start;
+    p.size = p.fileSize = c.covered - c.start;
+    p.dropped = isStartUpFunction(c.name) || startUp.contains(c.start, c.covered);
+    if (c.name.empty())
+      c.name = "fn_" + utohexstr(c.start, true);
+    p.name = ".text." + c.name;
+    if (p.size)
+      program.pieces.push_back(std::move(p));
+  }
+}
+
+} // namespace
+
+Error cutPieces(Program &program) {
+  const Image &image = program.image;
+  if (image.sections.empty())
+    return program.error("has no section headers\n>>> not supported yet: "
+                         "delinking by program headers alone");
+  StartUp startUp(program);
+  for (const Section &s : image.sections) {
+    if (!s.isAlloc() || !s.size || isLinkerMade(s))
+      continue;
+    if (s.flags & SHF_EXECINSTR) {
+      cutCode(program, s, startUp);
+      continue;
+    }
+    Piece p;
+    p.section = &s;
+    p.address = s.address;
+    p.size = s.size;
+    p.fileSize = s.type == SHT_NOBITS ? 0 : s.size;
+    p.name = s.name.str();
+    (p.isTls() ? program.tlsPieces : program.pieces).push_back(std::move(p));
+  }
+  auto byAddress = [](const Piece &a, const Piece &b) {
+    return a.address < b.address;
+  };
+  llvm::stable_sort(program.pieces, byAddress);
+  llvm::stable_sort(program.tlsPieces, byAddress);
+  // The initial image of TLS is data as well: pointers in it are relocated.
+  for (const Piece &p : program.tlsPieces)
+    if (p.fileSize)
+      program.pieces.insert(llvm::upper_bound(program.pieces, p, byAddress), p);
+  for (size_t i = 1; i < program.pieces.size(); ++i)
+    if (program.pieces[i].address < program.pieces[i - 1].end())
+      return program.error("sections overlap at " +
+                           hex(program.pieces[i].address));
+  return Error::success();
+}
+
+void joinPieces(Program &program, ArrayRef<std::pair<uint64_t, uint64_t>> spans) {
+  std::vector<bool> joined(program.pieces.size(), false); // with the one before
+  for (auto [first, last] : spans) {
+    Piece *a = program.pieceAt(std::min(first, last));
+    Piece *b = program.pieceAt(std::max(first, last));
+    if (a && b)
+      for (Piece *p = a + 1; p <= b; ++p)
+        joined[p - program.pieces.data()] = true;
+  }
+  std::vector<Piece> out;
+  for (size_t i = 0; i < program.pieces.size(); ++i) {
+    Piece &p = program.pieces[i];
+    if (!joined[i]) {
+      out.push_back(std::move(p));
+      continue;
+    }
+    Piece &before = out.back();
+    before.size = p.end() - before.address;
+    before.fileSize = p.fileSize ? p.address + p.fileSize - before.address
+                                 : before.fileSize;
+  }
+  program.pieces = std::move(out);
+}
+
+/// Data that code reaches by address.
+static bool isPlainData(const Piece &p) {
+  return !p.isCode() && !p.isTls() && !p.dropped &&
+         (p.section->type == SHT_PROGBITS || p.section->type == SHT_NOBITS) &&
+         p.section->name != ".gcc_except_table";
+}
+
+Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
+  std::vector<std::pair<uint64_t, uint64_t>> spans;
+  for (const Reference &r : program.references) {
+    if (r.kind != Reference::Kind::Address || r.evidence == Evidence::Unwind ||
+        r.evidence == Evidence::JumpTable)
+      continue;
+    Piece *after = program.pieceAt(r.target);
+    if (!after || after->address != r.target || !isPlainData(*after))
+      continue;
+    Piece *before = program.pieceEndingAt(r.target);
+    if (!before || !isPlainData(*before))
+      continue;
+    if (!spans.empty() && spans.back().second == r.target)
+      continue;
+    std::string what = "the reference at " + program.describe(r.place) +
+                       " means the end of " + before->name + " or the start of " +
+                       after->name;
+    bool same = !((before->section->flags ^ after->section->flags) & SHF_WRITE);
+    if (config.strict || !same)
+      return program.error(what + "; which is not known");
+    if (llvm::is_contained(spans, std::pair(before->address, r.target)))
+      continue;
+    spans.push_back({before->address, r.target});
+    program.remarks.push_back(what + ": both are kept together");
+  }
+  joinPieces(program, spans);
+  return Error::success();
+}
+
+} // namespace relink

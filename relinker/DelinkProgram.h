@@ -1,0 +1,176 @@
+//===- DelinkProgram.h - A program, taken apart -----------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Pieces are what the linker may move apart; references are the places that
+// have to follow. Both are stated in the app's addresses, so that joining two
+// pieces changes no reference.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_DELINKPROGRAM_H
+#define RELINK_DELINKPROGRAM_H
+
+#include "Delink.h"
+#include "Image.h"
+#include "Object.h"
+#include "Target.h"
+#include "llvm/ADT/DenseMap.h"
+#include <memory>
+
+namespace relink {
+
+/// How a reference is known.
+enum class Evidence { DynamicRelocation, Instruction, JumpTable, Unwind, ThreadLocal };
+constexpr unsigned evidenceCount = 5;
+llvm::StringRef toString(Evidence evidence);
+
+struct ProgramSymbol {
+  std::string name;
+  uint64_t address = 0, size = 0; ///< of STT_TLS: offset in the TLS block
+  uint8_t type = 0, binding = 0, visibility = 0;
+  unsigned section = 0; ///< index of its section in the app
+};
+
+/// A range of the app that becomes a section of an object.
+struct Piece {
+  const Section *section = nullptr;
+  uint64_t address = 0, size = 0;
+  uint64_t fileSize = 0; ///< bytes with contents; the rest is zero
+  std::string name;      ///< of the section it becomes
+  bool dropped = false;  ///< start-up code, which the next link brings
+  ObjectSection *output = nullptr;
+
+  uint64_t end() const { return address + size; }
+  bool isCode() const { return section->flags & llvm::ELF::SHF_EXECINSTR; }
+  bool isTls() const { return section->flags & llvm::ELF::SHF_TLS; }
+};
+
+/// A field whose value depends on where something lies.
+struct Reference {
+  enum class Kind {
+    Address, ///< `target` is an address of the app
+    Import,  ///< `target` is an offset from the dynamic symbol `import`
+    Named,   ///< `target` is an offset from what the linker calls `name`
+    Ifunc,   ///< `target` is the address of a resolver
+    Thread,  ///< `target` is an offset in the TLS block
+  };
+  uint64_t place = 0;
+  uint32_t type = 0; ///< R_X86_64_*
+  Kind kind = Kind::Address;
+  Evidence evidence = Evidence::Instruction;
+  uint64_t target = 0;
+  /// What the addend has on top: minus the distance from the place to the end
+  /// of its instruction.
+  int32_t bias = 0;
+  unsigned import = 0; ///< index in .dynsym
+  llvm::StringRef name;
+};
+
+/// What a word that the loader fills holds, or a PLT entry calls.
+struct Slot {
+  Reference::Kind kind = Reference::Kind::Address;
+  uint32_t type = 0; ///< of its dynamic relocation
+  uint64_t target = 0;
+  unsigned import = 0;
+};
+
+/// A record of .eh_frame.
+struct UnwindRecord {
+  uint64_t address = 0, size = 0; ///< with its length field
+  uint64_t cie = 0;               ///< address of its CIE; 0 for a CIE
+  uint64_t start = 0, length = 0; ///< of the function
+};
+
+struct Program {
+  Program(const Image &image, const Target &target)
+      : image(image), target(target) {}
+
+  const Image &image;
+  const Target &target;
+  std::vector<ProgramSymbol> symbols; ///< by address
+  bool named = false;                 ///< symbols came from a full table
+  std::vector<UnwindRecord> frames;
+  std::vector<Piece> pieces;    ///< by address; not those of TLS
+  std::vector<Piece> tlsPieces; ///< .tdata and .tbss
+  std::vector<Reference> references;
+  llvm::DenseMap<uint64_t, Slot> slots; ///< by address of the word
+  llvm::DenseMap<uint64_t, Slot> stubs; ///< by address of the PLT entry
+  /// Data that the loader copies from a library: address, size, symbol.
+  struct Copy {
+    uint64_t address = 0, size = 0;
+    unsigned symbol = 0;
+  };
+  std::vector<Copy> copies;
+  uint64_t mainAddress = 0; ///< 0 in a library, or when not found
+  std::vector<std::string> remarks;
+
+  Piece *pieceAt(uint64_t address);
+  /// The piece that ends at \p address, which lies in none.
+  Piece *pieceEndingAt(uint64_t address);
+  llvm::Error error(const llvm::Twine &message) const;
+  /// `name`, or `name+0x1c`, of what lies at \p address.
+  std::string describe(uint64_t address) const;
+};
+
+/// Sections that the linker or the start-up objects bring.
+bool isLinkerMade(const Section &section);
+/// Symbols that they define.
+bool isLinkerMadeSymbol(llvm::StringRef name);
+/// Functions of the start-up objects.
+bool isStartUpFunction(llvm::StringRef name);
+
+// The steps, in order.
+llvm::Error readProgramSymbols(Program &program, const DelinkConfig &config);
+llvm::Error readFrames(Program &program);
+llvm::Error cutPieces(Program &program);
+llvm::Error readDynamicReferences(Program &program);
+llvm::Error readCodeReferences(Program &program);
+llvm::Error readUnwindReferences(Program &program);
+/// Joins the pieces from the one at .first to the one at .second.
+void joinPieces(Program &program,
+                llvm::ArrayRef<std::pair<uint64_t, uint64_t>> spans);
+
+/// Joins data that a reference to the border between two sections may mean.
+llvm::Error joinAmbiguousBorders(Program &program, const DelinkConfig &config);
+
+/// Decoded code of one piece.
+struct CodeView {
+  struct Entry {
+    Instruction instruction;
+    AddressFlow flow;
+  };
+  std::vector<Entry> entries;
+  const Entry *at(uint64_t address) const;
+};
+/// Jump tables that \p code uses, and its thread-local operands.
+llvm::Error readFlowReferences(Program &program, const Piece &piece,
+                               const CodeView &code,
+                               const std::vector<uint64_t> &dataTargets);
+
+/// What becomes of the program when its sections stay where they are.
+struct PinnedLayout {
+  /// Output order: name, address.
+  std::vector<std::pair<std::string, uint64_t>> sections;
+};
+
+/// The object; in `pinned` mode each section has a name of its own, and GOT and
+/// PLT are stand-ins.
+llvm::Expected<std::unique_ptr<Object>>
+buildObject(Program &program, const DelinkConfig &config, PinnedLayout *pinned);
+/// The arguments that link it again, one a line, and files that they name.
+struct LinkFiles {
+  std::string response, dynamicList, versionScript;
+};
+llvm::Expected<LinkFiles> makeLinkFiles(const Program &program,
+                                        const std::string &objectName);
+/// Links the pinned object and compares.
+llvm::Error checkObject(Program &program, const DelinkConfig &config,
+                        DelinkReport &report);
+
+} // namespace relink
+
+#endif

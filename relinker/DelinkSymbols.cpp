@@ -1,0 +1,191 @@
+//===- DelinkSymbols.cpp - The names of a program to delink ---------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Config.h"
+#include "DebugFile.h"
+#include "DelinkProgram.h"
+#include "Error.h"
+#include "Imports.h"
+#include "SymbolIndex.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Object/ELF.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+
+StringRef toString(Evidence evidence) {
+  switch (evidence) {
+  case Evidence::DynamicRelocation:
+    return "dynamic relocation";
+  case Evidence::Instruction:
+    return "instruction";
+  case Evidence::JumpTable:
+    return "jump table";
+  case Evidence::Unwind:
+    return "unwind table";
+  case Evidence::ThreadLocal:
+    return "thread-local operand";
+  }
+  llvm_unreachable("all kinds are named");
+}
+
+bool isLinkerMade(const Section &s) {
+  if (isPltName(s.name) || s.name.starts_with(".gnu.version") ||
+      s.name.starts_with(".rela.") || s.name.starts_with(".note"))
+    return true;
+  return StringSwitch<bool>(s.name)
+      .Cases({".interp", ".hash", ".gnu.hash", ".dynsym", ".dynstr"}, true)
+      .Cases({".relr.dyn", ".init", ".fini", ".eh_frame_hdr", ".eh_frame"}, true)
+      .Cases({".dynamic", ".got", ".got.plt", ".tm_clone_table"}, true)
+      .Cases({".relro_padding", ".copyrel", ".copyrel.rel.ro"}, true)
+      .Default(false);
+}
+
+bool isLinkerMadeSymbol(StringRef name) {
+  return StringSwitch<bool>(name)
+      .Cases({"_end", "_edata", "__bss_start", "_etext", "etext", "edata"}, true)
+      .Cases({"end", "_DYNAMIC", "_GLOBAL_OFFSET_TABLE_", "__TMC_END__"}, true)
+      .Cases({"__dso_handle", "_IO_stdin_used", "data_start"}, true)
+      .Cases({"__data_start", "__FRAME_END__", "__GNU_EH_FRAME_HDR"}, true)
+      .Cases({"__ehdr_start", "__executable_start", "_PROCEDURE_LINKAGE_TABLE_"},
+             true)
+      .Cases({"__init_array_start", "__init_array_end"}, true)
+      .Cases({"__fini_array_start", "__fini_array_end"}, true)
+      .Cases({"__preinit_array_start", "__preinit_array_end"}, true)
+      .Cases({"__rela_iplt_start", "__rela_iplt_end", "__abi_tag"}, true)
+      .Cases({"__EH_FRAME_BEGIN__", "__dso_handle", "completed.0",
+              "__frame_dummy_init_array_entry"},
+             true)
+      .Cases({"__do_global_dtors_aux_fini_array_entry", "_TLS_MODULE_BASE_"},
+             true)
+      .Default(false);
+}
+
+bool isStartUpFunction(StringRef name) {
+  return StringSwitch<bool>(name)
+      .Cases({"_start", "_init", "_fini", "frame_dummy"}, true)
+      .Cases({"deregister_tm_clones", "register_tm_clones"}, true)
+      .Cases({"__do_global_dtors_aux", "_dl_relocate_static_pie"}, true)
+      .Cases({"_start_c", "__libc_csu_init", "__libc_csu_fini"}, true)
+      .Default(false);
+}
+
+/// The symbols of the full table in \p elf.
+static Error readTable(Program &program, StringRef elf, StringRef name) {
+  auto file = object::ELFFile<ELFT>::create(elf);
+  if (!file)
+    return file.takeError();
+  auto sections = file->sections();
+  if (!sections)
+    return sections.takeError();
+  for (const Shdr &s : *sections) {
+    if (s.sh_type != SHT_SYMTAB)
+      continue;
+    auto symbols = file->symbols(&s);
+    if (!symbols)
+      return symbols.takeError();
+    auto strings = file->getStringTableForSymtab(s);
+    if (!strings)
+      return strings.takeError();
+    for (const Sym &sym : *symbols) {
+      if (sym.st_shndx == SHN_UNDEF || sym.st_shndx >= SHN_LORESERVE ||
+          sym.getType() == STT_SECTION || sym.getType() == STT_FILE)
+        continue;
+      auto symbolName = sym.getName(*strings);
+      if (!symbolName) {
+        consumeError(symbolName.takeError());
+        return makeError(name + ": a symbol's name lies outside the string table");
+      }
+      if (symbolName->empty())
+        continue;
+      program.symbols.push_back({symbolName->str(), sym.st_value, sym.st_size,
+                                 sym.getType(), sym.getBinding(),
+                                 sym.getVisibility(), sym.st_shndx});
+    }
+    program.named = true;
+  }
+  return Error::success();
+}
+
+Error readProgramSymbols(Program &program, const DelinkConfig &config) {
+  const Image &image = program.image;
+  if (Error e = readTable(program, toStringRef(image.bytes()), image.path))
+    return e;
+  if (!program.named) {
+    Config c;
+    c.debugFile = config.debugFile;
+    c.debugDirs = config.debugDirs;
+    auto debug = findDebugFile(image, c);
+    if (!debug)
+      return debug.takeError();
+    if (*debug)
+      if (Error e = readTable(program, (*debug)->getBuffer(),
+                              (*debug)->getBufferIdentifier()))
+        return e;
+  }
+  StringMap<bool> known;
+  for (const ProgramSymbol &s : program.symbols)
+    known[splitVersion(s.name).first] = true;
+  ArrayRef<Sym> dynamic = image.dynamicSymbols();
+  for (unsigned i = 1; i < dynamic.size(); ++i) {
+    const Sym &s = dynamic[i];
+    StringRef name = image.dynamicName(s);
+    if (s.st_shndx == SHN_UNDEF || s.st_shndx >= SHN_LORESERVE || name.empty() ||
+        known.contains(name))
+      continue;
+    program.symbols.push_back({name.str(), s.st_value, s.st_size, s.getType(),
+                               s.getBinding(), s.getVisibility(), s.st_shndx});
+  }
+  llvm::stable_sort(program.symbols, [](const auto &a, const auto &b) {
+    return a.address < b.address;
+  });
+  if (!program.named)
+    program.remarks.push_back(
+        "no symbol table: functions are those of the unwind tables, their names "
+        "are made up");
+  return Error::success();
+}
+
+Error Program::error(const Twine &message) const {
+  return makeError(image.path + ": " + message);
+}
+
+Piece *Program::pieceAt(uint64_t address) {
+  auto it = llvm::upper_bound(pieces, address, [](uint64_t a, const Piece &p) {
+    return a < p.address;
+  });
+  if (it == pieces.begin())
+    return nullptr;
+  --it;
+  return address < it->end() ? &*it : nullptr;
+}
+
+Piece *Program::pieceEndingAt(uint64_t address) {
+  Piece *p = address ? pieceAt(address - 1) : nullptr;
+  return p && p->end() == address ? p : nullptr;
+}
+
+std::string Program::describe(uint64_t address) const {
+  const ProgramSymbol *best = nullptr;
+  for (const ProgramSymbol &s : symbols) {
+    if (s.address > address)
+      break;
+    if (s.type != STT_TLS &&
+        (address - s.address < std::max<uint64_t>(s.size, 1)))
+      best = &s;
+  }
+  if (!best)
+    return hex(address);
+  return best->name +
+         (address == best->address ? "" : "+" + hex(address - best->address)) +
+         " (" + hex(address) + ")";
+}
+
+} // namespace relink
