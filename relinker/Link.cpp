@@ -19,9 +19,11 @@
 #include "Error.h"
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -295,9 +297,15 @@ runLld(std::vector<std::string> args,
     argv.push_back(a.c_str());
   std::string messages;
   raw_string_ostream os(messages);
+  // A crash of lld, which trusts objects more than it should, ends in lldMain().
+  CrashRecoveryContext::Enable();
   lld::Result result =
       lld::lldMain(argv, os, os, {{lld::Gnu, &lld::elf::link}});
+  CrashRecoveryContext::Disable();
   SmallVector<char, 0> bytes = output.finish();
+  if (result.retCode > 128)
+    return makeError("lld crashed (" + Twine(strsignal(result.retCode - 128)) +
+                     "); is the patch object broken?");
   if (result.retCode != 0) {
     std::string text = readableDiagnostics(std::move(messages), names);
     return makeError(text.empty() ? "the linker failed without a message"

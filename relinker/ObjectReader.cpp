@@ -212,15 +212,13 @@ Error Reader::readSections(const object::ELFFile<ELFT> &file) {
                    Twine(out.entrySize) + " bytes, expected at most " +
                    Twine(mostEntry));
     out.size = s.sh_size;
-    if (out.isNoBits())
-      continue;
     if (s.sh_flags & SHF_COMPRESSED) {
       // Debug sections only; they are not linked compressed.
       object->sections.pop_back();
       sections[i] = nullptr;
       continue;
     }
-    if (skipsDebugInfo && out.isDebug())
+    if (out.isNoBits() || (skipsDebugInfo && out.isDebug()))
       continue;
     auto bytes = file.getSectionContents(s);
     if (!bytes)

@@ -128,8 +128,9 @@ def main():
                     f"-dict={HERE}/elf.dict", "-verbosity=1"]
         command += ["-runs=0"] if options.once else [f"-max_total_time={options.seconds}"]
         print(f"fuzz: {target}", flush=True)
-        if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
-            failed.append(target)
+        status = subprocess.run(command, stdin=subprocess.DEVNULL).returncode
+        if status:
+            failed.append(f"{target} (status {status})")
     print("fuzz: " + (f"failed: {', '.join(failed)}" if failed else "no failure"))
     return 1 if failed else 0
 
