@@ -15,7 +15,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Link.h"
-#include "Child.h"
 #include "Error.h"
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/STLExtras.h"
@@ -392,7 +391,7 @@ Expected<std::unique_ptr<MemoryBuffer>>
 compileBitcode(ArrayRef<MemoryBufferRef> modules, StringRef name) {
   std::vector<MemoryFile> files;
   std::vector<std::pair<std::string, std::string>> names;
-  std::vector<std::string> args = {"ld.lld", "-r", "--lto-O2"};
+  std::vector<std::string> args = {"ld.lld", "-r", "--lto-O2", "--threads=1"};
   // The module says itself whether it is position-independent (PIC Level).
   for (MemoryBufferRef m : modules) {
     auto file = MemoryFile::create(m.getBuffer());
@@ -402,8 +401,7 @@ compileBitcode(ArrayRef<MemoryBufferRef> modules, StringRef name) {
     names.push_back({files.back().path(), m.getBufferIdentifier().str()});
     args.push_back(files.back().path());
   }
-  // LLVM's reader of bitcode crashes on bytes that no compiler wrote.
-  return runInChild([&] { return runLld(std::move(args), names, name); }, name);
+  return runLld(std::move(args), names, name);
 }
 
 } // namespace relink
