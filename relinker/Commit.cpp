@@ -83,7 +83,7 @@ Error PendingOutput::checkWritten(const Output &output) const {
   if (!written)
     return written.takeError();
   if (output.expected &&
-      hashFile(arrayRefFromStringRef((*written)->getBuffer())).tree !=
+      hashBlocks(arrayRefFromStringRef((*written)->getBuffer())).tree !=
           *output.expected)
     return makeError(config.output + ": the result would not be the file it "
                      "should be; nothing was written");

@@ -365,7 +365,7 @@ Error Composer::composePatch(const Object &from) {
           made && is_contained(plan.exports, &s))
         made->section->flags |= retain;
   }
-  addProperty(to);
+  addPropertyNote(to, image.ibt, image.shstk);
   if (!sectionMap.empty() || inputs.hasConstructors)
     inputs.objects.push_back({from.name, writeObject(to)});
   return Error::success();

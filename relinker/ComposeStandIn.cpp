@@ -8,34 +8,12 @@
 #include "Composer.h"
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace llvm;
 using namespace llvm::ELF;
-using support::endian::write32le;
 
 namespace relink {
-
-/// One object without IBT or SHSTK would clear them for all (psABI).
-void Composer::addProperty(Object &object) const {
-  if (!image.ibt && !image.shstk)
-    return;
-  ObjectSection &s =
-      object.addSection(".note.gnu.property", SHT_NOTE, SHF_ALLOC);
-  s.align = 8;
-  s.data.assign(32, 0);
-  write32le(&s.data[0], 4);
-  write32le(&s.data[4], 16);
-  write32le(&s.data[8], NT_GNU_PROPERTY_TYPE_0);
-  memcpy(&s.data[12], "GNU", 4);
-  write32le(&s.data[16], GNU_PROPERTY_X86_FEATURE_1_AND);
-  write32le(&s.data[20], 4);
-  write32le(&s.data[24],
-            (image.ibt ? unsigned(GNU_PROPERTY_X86_FEATURE_1_IBT) : 0) |
-                (image.shstk ? unsigned(GNU_PROPERTY_X86_FEATURE_1_SHSTK) : 0));
-  s.size = s.data.size();
-}
 
 ObjectSection &Composer::pinnedSection(Object &standIn, const Phdr &load) {
   std::string name = (".relink.app." + hex(load.p_vaddr));
@@ -136,7 +114,7 @@ void Composer::composeStandIn() {
   }
   if (any_of(plan.interpositions, [](auto &i) { return i.appOnly; }))
     addSpareSlot(standIn);
-  addProperty(standIn);
+  addPropertyNote(standIn, image.ibt, image.shstk);
   if (!standIn.sections.empty())
     inputs.objects.insert(inputs.objects.begin(),
                           {"stand-in for " + image.path, writeObject(standIn)});

@@ -73,7 +73,6 @@ private:
   void addOldArray(Object &standIn, llvm::StringRef name, uint32_t type,
                    uint64_t address, uint64_t size);
   void addSpareSlot(Object &standIn);
-  void addProperty(Object &object) const;
   uint64_t dynamicRoom() const;
   const LinkTarget *targetOf(const ObjectSymbol *s) const {
     auto it = plan.references.find(s);

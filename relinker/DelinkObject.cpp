@@ -580,22 +580,7 @@ void Builder::addNotes() {
   object->addSection(".note.GNU-stack", SHT_PROGBITS,
                      stack && (stack->p_flags & PF_X) ? uint64_t(SHF_EXECINSTR)
                                                       : 0);
-  if (!image.ibt && !image.shstk)
-    return;
-  // gABI for x86-64, "Program Property": one missing note clears the bits.
-  ObjectSection &s = object->addSection(".note.gnu.property", SHT_NOTE, SHF_ALLOC);
-  s.align = 8;
-  s.data.assign(32, 0);
-  write32le(&s.data[0], 4);
-  write32le(&s.data[4], 16);
-  write32le(&s.data[8], NT_GNU_PROPERTY_TYPE_0);
-  memcpy(&s.data[12], "GNU", 4);
-  write32le(&s.data[16], GNU_PROPERTY_X86_FEATURE_1_AND);
-  write32le(&s.data[20], 4);
-  write32le(&s.data[24],
-            (image.ibt ? unsigned(GNU_PROPERTY_X86_FEATURE_1_IBT) : 0) |
-                (image.shstk ? unsigned(GNU_PROPERTY_X86_FEATURE_1_SHSTK) : 0));
-  s.size = s.data.size();
+  addPropertyNote(*object, image.ibt, image.shstk);
 }
 
 Expected<std::unique_ptr<Object>> Builder::build() {

@@ -108,6 +108,8 @@ struct Program {
   uint64_t mainAddress = 0; ///< 0 in a library, or when not found
   std::vector<std::string> remarks;
 
+  /// If \p r leads to a PLT entry, makes it one to what that calls.
+  bool followStub(Reference &r) const;
   Piece *pieceAt(uint64_t address);
   /// The piece that ends at \p address, which lies in none.
   Piece *pieceEndingAt(uint64_t address);

@@ -135,12 +135,8 @@ Error DynamicReader::read() {
   scanStubs();
   // lld's way to take the address of an IFUNC: that of its PLT entry.
   for (Reference &r : program.references)
-    if (auto it = program.stubs.find(r.target);
-        r.kind == Reference::Kind::Address && it != program.stubs.end()) {
-      r.kind = it->second.kind;
-      r.import = it->second.import;
-      r.target = it->second.target;
-    }
+    if (r.kind == Reference::Kind::Address)
+      program.followStub(r);
   return Error::success();
 }
 
@@ -246,10 +242,7 @@ Error CodeReader::readMemory(const Instruction &i, const AddressFlow &f) {
       program.references.push_back(r);
       return Error::success();
     }
-  if (auto it = program.stubs.find(r.target); it != program.stubs.end()) {
-    r.kind = it->second.kind;
-    r.import = it->second.import;
-    r.target = it->second.target;
+  if (program.followStub(r)) {
     program.references.push_back(r);
     return Error::success();
   }
@@ -280,15 +273,10 @@ Error CodeReader::readBranch(const Piece &piece, const Instruction &i) {
   r.bias = -4;
   r.type = R_X86_64_PLT32;
   r.target = target;
-  if (auto it = program.stubs.find(target); it != program.stubs.end()) {
-    r.kind = it->second.kind;
-    r.import = it->second.import;
-    r.target = it->second.target;
-  } else if (Piece *p = program.pieceAt(target); !p) {
+  if (!program.followStub(r) && !program.pieceAt(target))
     return program.error("the branch at " + program.describe(i.address) +
                          " leads to " + hex(target) +
                          ", which is no code of the program");
-  }
   program.references.push_back(r);
   return Error::success();
 }

@@ -157,6 +157,16 @@ Error Program::error(const Twine &message) const {
   return makeError(image.path + ": " + message);
 }
 
+bool Program::followStub(Reference &r) const {
+  auto it = stubs.find(r.target);
+  if (it == stubs.end())
+    return false;
+  r.kind = it->second.kind;
+  r.import = it->second.import;
+  r.target = it->second.target;
+  return true;
+}
+
 Piece *Program::pieceAt(uint64_t address) {
   auto it = llvm::upper_bound(pieces, address, [](uint64_t a, const Piece &p) {
     return a < p.address;

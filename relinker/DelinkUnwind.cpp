@@ -99,11 +99,7 @@ Error UnwindReader::refer(uint64_t place, uint8_t encoding) {
   bool wide = sizeOf(encoding) == 8;
   r.type = relative ? (wide ? R_X86_64_PC64 : R_X86_64_PC32)
                     : (wide ? R_X86_64_64 : R_X86_64_32);
-  if (auto it = program.stubs.find(r.target); it != program.stubs.end()) {
-    r.kind = it->second.kind;
-    r.import = it->second.import;
-    r.target = it->second.target;
-  }
+  program.followStub(r);
   program.references.push_back(r);
   return Error::success();
 }

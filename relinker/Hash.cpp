@@ -40,7 +40,7 @@ std::string toHex(const Digest &digest) {
   return llvm::toHex(digest, /*LowerCase=*/true);
 }
 
-FileHash hashFile(ArrayRef<uint8_t> bytes) {
+FileHash hashBlocks(ArrayRef<uint8_t> bytes) {
   FileHash out;
   out.size = bytes.size();
   BLAKE3 tree;
@@ -51,6 +51,11 @@ FileHash hashFile(ArrayRef<uint8_t> bytes) {
     out.blocks.push_back(support::endian::read64le(block.data()));
   }
   out.tree = tree.final<32>();
+  return out;
+}
+
+FileHash hashFile(ArrayRef<uint8_t> bytes) {
+  FileHash out = hashBlocks(bytes);
   if (bytes.size() <= mostSha)
     out.sha = sha256(bytes);
   return out;

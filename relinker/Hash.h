@@ -47,6 +47,8 @@ struct FileHash {
 constexpr uint64_t mostSha = uint64_t(64) << 20;
 
 FileHash hashFile(llvm::ArrayRef<uint8_t> bytes);
+/// The same without the SHA-256.
+FileHash hashBlocks(llvm::ArrayRef<uint8_t> bytes);
 
 /// Hashes in a thread of its own, until it is asked.
 class PendingHash {

@@ -104,8 +104,7 @@ Expected<std::unique_ptr<MemoryBuffer>> restoreChecked(const Image &file,
                                                        const Record &r) {
   std::vector<uint8_t> bytes = restore(file.bytes(), r);
   FileHash hash = hashFile(bytes);
-  if (hash.tree == r.original.tree &&
-      (!r.original.sha || hash.sha == r.original.sha))
+  if (r.isOriginal(hash))
     return MemoryBuffer::getMemBufferCopy(toStringRef(bytes), file.path);
   std::string places;
   for (size_t i = 0, shown = 0; i < hash.blocks.size() && shown < 4; ++i)
@@ -181,7 +180,6 @@ Error revertPatch(const RevertOptions &options, raw_ostream &os) {
   if (!image)
     return image.takeError();
   std::unique_ptr<Image> file = std::move(*image);
-  std::unique_ptr<MemoryBuffer> before;
   std::optional<Record> last;
   unsigned count = 0;
   do {
@@ -198,7 +196,6 @@ Error revertPatch(const RevertOptions &options, raw_ostream &os) {
       return restored.takeError();
     ++count;
     last = std::move(**record);
-    before = MemoryBuffer::getMemBufferCopy((*restored)->getBuffer());
     auto older = Image::read(std::move(*restored), options.input);
     if (!older)
       return older.takeError();
@@ -208,7 +205,7 @@ Error revertPatch(const RevertOptions &options, raw_ostream &os) {
   OutputFile out(options.output);
   if (Error e = out.checkCreated())
     return e;
-  if (Error e = out.write(arrayRefFromStringRef(before->getBuffer()), 0))
+  if (Error e = out.write(file->bytes(), 0))
     return e;
   if (Error e = out.copyAttributes(options.input, options.dropPrivileges))
     return e;

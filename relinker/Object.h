@@ -117,6 +117,10 @@ llvm::Expected<std::unique_ptr<Object>>
 readObject(llvm::MemoryBufferRef buffer, std::vector<std::string> &takenGroups,
            uint64_t mostDebugInfo);
 
+/// Adds the note that says the object has these (x86-64 psABI, "Program
+/// Property"), or none: one object without it clears the bits for all.
+void addPropertyNote(Object &object, bool ibt, bool shstk);
+
 /// Writes \p object as an ET_REL file.
 llvm::SmallVector<char, 0> writeObject(const Object &object);
 

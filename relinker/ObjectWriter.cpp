@@ -9,10 +9,12 @@
 #include "Object.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace llvm;
 using namespace llvm::ELF;
+using support::endian::write32le;
 
 namespace relink {
 namespace {
@@ -198,6 +200,25 @@ SmallVector<char, 0> Writer::write() {
 }
 
 } // namespace
+
+void addPropertyNote(Object &object, bool ibt, bool shstk) {
+  if (!ibt && !shstk)
+    return;
+  ObjectSection &s =
+      object.addSection(".note.gnu.property", SHT_NOTE, SHF_ALLOC);
+  s.align = 8;
+  s.data.assign(32, 0);
+  write32le(&s.data[0], 4);
+  write32le(&s.data[4], 16);
+  write32le(&s.data[8], NT_GNU_PROPERTY_TYPE_0);
+  memcpy(&s.data[12], "GNU", 4);
+  write32le(&s.data[16], GNU_PROPERTY_X86_FEATURE_1_AND);
+  write32le(&s.data[20], 4);
+  write32le(&s.data[24],
+            (ibt ? unsigned(GNU_PROPERTY_X86_FEATURE_1_IBT) : 0) |
+                (shstk ? unsigned(GNU_PROPERTY_X86_FEATURE_1_SHSTK) : 0));
+  s.size = s.data.size();
+}
 
 std::string linkableName(StringRef name) {
   std::string out = name.str();

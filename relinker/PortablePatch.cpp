@@ -225,8 +225,8 @@ Error exportPatch(const PortableOptions &options, raw_ostream &os) {
   p.appSize = a.size();
   p.keep = std::min<uint64_t>((*app)->elfEnd, b.size());
   p.resultSize = b.size();
-  p.app = hashFile(a).tree;
-  p.result = hashFile(b).tree;
+  p.app = hashBlocks(a).tree;
+  p.result = hashBlocks(b).tree;
   findEdits(a, b, p);
   auto packed = pack(a, p.data);
   if (!packed)
@@ -269,12 +269,13 @@ Error importPatch(const PortableOptions &options, raw_ostream &os) {
                        dataSize))
     return e;
   ArrayRef<uint8_t> a = (*app)->bytes();
-  if (a.size() != p.appSize || hashFile(a).tree != p.app)
+  Digest found = hashBlocks(a).tree;
+  if (a.size() != p.appSize || found != p.app)
     return makeError(options.app + ": is not the file that " + options.other +
                      " was made for\n>>> expected " + Twine(p.appSize) +
                      " bytes, BLAKE3 tree " + toHex(p.app) + "\n>>> found " +
                      Twine(a.size()) + " bytes, BLAKE3 tree " +
-                     toHex(hashFile(a).tree));
+                     toHex(found));
   auto data = unpack(a, packed, dataSize);
   if (!data)
     return makeError(options.other + ": " + toString(data.takeError()));

@@ -40,6 +40,11 @@ struct Record {
   uint64_t offset = 0; ///< of the record in the file it was read from
   uint64_t size = 0;
 
+  /// Whether a file of this hash is the original.
+  bool isOriginal(const FileHash &hash) const {
+    return hash.tree == original.tree &&
+           (!original.sha || hash.sha == original.sha);
+  }
   /// Bytes behind elfEnd in the original: a payload (a zip), or an older record.
   uint64_t payloadSize() const { return original.size - elfEnd; }
 };

@@ -100,6 +100,18 @@ StringRef nameOf(const Table &table, const Sym &s) {
   return rest.take_front(rest.find('\0'));
 }
 
+AppSymbol makeSymbol(const Sym &s, StringRef name, AppSymbol::Source source) {
+  AppSymbol out;
+  out.name = name.str();
+  out.address = s.st_value;
+  out.size = s.st_size;
+  out.type = s.getType();
+  out.binding = s.getBinding();
+  out.visibility = s.getVisibility();
+  out.source = source;
+  return out;
+}
+
 Expected<Table> findSymtab(StringRef data, StringRef path) {
   auto file = object::ELFFile<ELFT>::create(data);
   if (!file)
@@ -229,14 +241,7 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
     forEachDefined(table, [&](const Sym &s, StringRef name, StringRef file) {
       if (s.st_shndx == SHN_ABS || !isWanted(name))
         return;
-      AppSymbol out;
-      out.name = name.str();
-      out.address = s.st_value;
-      out.size = s.st_size;
-      out.type = s.getType();
-      out.binding = s.getBinding();
-      out.visibility = s.getVisibility();
-      out.source = source;
+      AppSymbol out = makeSymbol(s, name, source);
       if (out.isLocal())
         out.file = file.str();
       if (out.type == STT_TLS ? !tls || out.address > tls->p_memsz
@@ -269,31 +274,30 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
     }
   }
 
+  StringSet<> versioned; // names that are wanted in a version
+  for (StringRef name : wanted.keys())
+    if (auto [base, version] = splitVersion(name); !version.empty())
+      versioned.insert(base);
   ArrayRef<Sym> dynamic = image.dynamicSymbols();
   for (unsigned i = 1; i < dynamic.size(); ++i) {
     const Sym &s = dynamic[i];
     StringRef name = image.dynamicName(s);
     if (s.st_shndx == SHN_UNDEF || name.empty())
       continue;
-    auto add = [&](const Twine &shownName) {
-      AppSymbol out;
-      out.name = shownName.str();
-      if (!isWanted(out.name))
+    auto add = [&](StringRef known) {
+      if (!isWanted(known))
         return;
-      out.address = s.st_value;
-      out.size = s.st_size;
-      out.type = s.getType();
-      out.binding = s.getBinding();
-      out.visibility = s.getVisibility();
+      AppSymbol out = makeSymbol(s, known, AppSymbol::Source::Dynsym);
       out.dynamic = i;
-      out.source = AppSymbol::Source::Dynsym;
       index.add(std::move(out));
     };
     bool hidden = image.hasHiddenVersion(i);
     if (!hidden)
       add(name);
+    if (!versioned.contains(name))
+      continue;
     if (StringRef version = image.dynamicVersion(i); !version.empty())
-      add(name + (hidden ? "@" : "@@") + version);
+      add((name + (hidden ? "@" : "@@") + version).str());
   }
   return index;
 }

@@ -53,6 +53,7 @@ private:
   const Target &target;
   std::unique_ptr<Image> file;
   Record record;
+  std::vector<uint8_t> before; ///< the original, as far as the file tells
   uint64_t changed = 0;
   std::vector<Finding> findings;
   std::vector<Route> routes;
@@ -74,10 +75,8 @@ void Verifier::checkAppended() {
 }
 
 void Verifier::checkOriginal() {
-  std::vector<uint8_t> before = restore(file->bytes(), record);
   FileHash hash = hashFile(before);
-  if (hash.tree == record.original.tree &&
-      (!record.original.sha || hash.sha == record.original.sha))
+  if (record.isOriginal(hash))
     return;
   uint64_t moved = file->bytes().size() - record.original.size;
   bool any = false;
@@ -102,7 +101,7 @@ Error Verifier::compareWithOriginal() {
   if (!original)
     return original.takeError();
   ArrayRef<uint8_t> theirs = arrayRefFromStringRef((*original)->getBuffer());
-  std::vector<uint8_t> ours = restore(file->bytes(), record);
+  ArrayRef<uint8_t> ours = before;
   if (theirs.size() != ours.size()) {
     find(0, 0, options.original + " has " + Twine(theirs.size()) +
                    " bytes, and the patched original had " + Twine(ours.size()));
@@ -240,6 +239,7 @@ Expected<bool> Verifier::run(raw_ostream &os) {
   if (!*read)
     return noRecord(options.file);
   record = std::move(**read);
+  before = restore(file->bytes(), record);
   checkEdits();
   checkAppended();
   checkOriginal();

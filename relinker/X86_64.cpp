@@ -179,33 +179,32 @@ void X86_64::findGeneralRegisters() {
             generalNumber[r] = n;
 }
 
+static void forEachWritten(const MCInst &inst, const MCInstrDesc &desc,
+                           function_ref<void(MCRegister)> visit) {
+  for (unsigned i = 0; i < desc.getNumDefs() && i < inst.getNumOperands(); ++i)
+    if (inst.getOperand(i).isReg())
+      visit(inst.getOperand(i).getReg());
+  for (MCPhysReg r : desc.implicit_defs())
+    visit(r);
+}
+
 RegisterSet X86_64::writtenBy(const MCInst &inst,
                               const MCInstrDesc &desc) const {
   RegisterSet out = 0;
-  auto note = [&](MCRegister r) {
+  forEachWritten(inst, desc, [&](MCRegister r) {
     if (r && r.id() < scratchBit.size() && scratchBit[r.id()] >= 0)
       out |= RegisterSet(1) << scratchBit[r.id()];
-  };
-  for (unsigned i = 0; i < desc.getNumDefs() && i < inst.getNumOperands(); ++i)
-    if (inst.getOperand(i).isReg())
-      note(inst.getOperand(i).getReg());
-  for (MCPhysReg r : desc.implicit_defs())
-    note(r);
+  });
   return out;
 }
 
 uint16_t X86_64::generalWrittenBy(const MCInst &inst,
                                   const MCInstrDesc &desc) const {
   uint16_t out = 0;
-  auto note = [&](MCRegister r) {
+  forEachWritten(inst, desc, [&](MCRegister r) {
     if (r && r.id() < generalNumber.size() && generalNumber[r.id()] >= 0)
       out |= 1 << generalNumber[r.id()];
-  };
-  for (unsigned i = 0; i < desc.getNumDefs() && i < inst.getNumOperands(); ++i)
-    if (inst.getOperand(i).isReg())
-      note(inst.getOperand(i).getReg());
-  for (MCPhysReg r : desc.implicit_defs())
-    note(r);
+  });
   return out;
 }
 
