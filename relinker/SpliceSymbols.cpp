@@ -45,11 +45,12 @@ private:
   std::string strings;
 };
 
-/// Index of the new section that holds \p address.
+/// Index of the new section that holds \p address, or of the pool.
 uint16_t newSectionAt(const Output &out, uint64_t address) {
   for (size_t i = 0; i < out.sections.size(); ++i) {
     const OutputSection &s = out.sections[i];
-    if (s.original < 0 && (s.header.sh_flags & SHF_ALLOC) &&
+    if ((s.original < 0) == !out.space && (s.header.sh_flags & SHF_ALLOC) &&
+        !(out.space && (s.header.sh_flags & SHF_TLS)) &&
         address >= s.header.sh_addr &&
         address < s.header.sh_addr + s.header.sh_size)
       return i;
