@@ -27,6 +27,7 @@ constexpr std::array<PoolRequest, reserve::poolKinds> defaultPools = {{
     {512, 0},             // relro
     {1024, 1, 64 << 10},  // data
     {4096, 0},            // bss: takes no bytes of the file
+    {0, 0},               // tls: every thread pays for it
 }};
 
 /// What lld's options say about the link.
@@ -79,7 +80,7 @@ Error parsePool(StringRef item, LinkOptions &o) {
   if (kind == std::end(reserve::poolNames))
     return makeError("--patch-reserve=" + item +
                      ": expected one of text, "
-                     "rodata, relro, data, bss, record, frames, imports, "
+                     "rodata, relro, data, bss, tls, record, frames, imports, "
                      "ctors, phdrs");
   PoolRequest &pool = o.pools[kind - std::begin(reserve::poolNames)];
   uint64_t least = pool.bytes;
@@ -331,11 +332,11 @@ void printAddedHelp(raw_ostream &os) {
 ADDED BY ld.relink (ld.relink(1) has the details):
   --patch-reserve=<list>  Room for later patches: KIND:SIZE or KIND:PERCENT%,
                           separated by + or a comma (not after -Wl), KIND one of
-                          text, rodata, relro, data, bss, record; and NAME:N for
+                          text, rodata, relro, data, bss, tls, record; and NAME:N for
                           N spare entries of tables: frames, imports, ctors,
                           phdrs (an odd number). Not named is the default:
                           text:2%,rodata:1%,relro:512,data:1%,bss:4K,record:4K,
-                          frames:16,imports:6,ctors:2,phdrs:3
+                          tls:0,frames:16,imports:6,ctors:2,phdrs:3
   --patch-reserve=none, --no-patch-reserve
                           No room and no .note.relink: link as ld.lld does
   --function-padding=<n>  n bytes (32, 1K) or percent (10%) of room behind each

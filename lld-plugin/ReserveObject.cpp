@@ -20,14 +20,15 @@ namespace {
 
 using ELFT = object::ELF64LE;
 
-constexpr uint64_t poolAlign = 64;
+constexpr uint64_t poolAlign = 64, tlsAlign = 16;
 
 constexpr const char *poolSections[poolKinds] = {
     ".relink.text", ".relink.rodata", ".data.rel.ro.relink_pool",
-    ".relink.data", ".relink.bss"};
+    ".relink.data", ".relink.bss",    ".tdata.relink_pool"};
 constexpr uint64_t poolFlags[poolKinds] = {
     SHF_ALLOC | SHF_EXECINSTR, SHF_ALLOC, SHF_ALLOC | SHF_WRITE,
-    SHF_ALLOC | SHF_WRITE, SHF_ALLOC | SHF_WRITE};
+    SHF_ALLOC | SHF_WRITE, SHF_ALLOC | SHF_WRITE,
+    SHF_ALLOC | SHF_WRITE | SHF_TLS};
 
 template <typename T> StringRef rawBytes(const T &v) {
   return {reinterpret_cast<const char *>(&v), sizeof(T)};
@@ -143,6 +144,8 @@ Builder::Builder(uint16_t machine, const LinkOptions &options,
     if (!largest[i])
       continue;
     NewSection s{poolSections[i], SHT_PROGBITS, poolFlags[i], poolAlign, ""};
+    if (i + 1 == unsigned(PoolKind::Tls))
+      s.align = tlsAlign; // that of the whole block
     s.pool = i;
     if (i + 1 == unsigned(PoolKind::Bss))
       s.type = SHT_NOBITS;

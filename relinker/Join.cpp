@@ -53,7 +53,8 @@ std::string Joiner::whyNotInReserve() const {
     return "--no-reserve";
   if (c.config.fullSymbolTable || c.config.fullDebugInfo)
     return "--full-symtab and --full-debug need a longer file";
-  if (c.inputs.tls.grows)
+  if (c.inputs.tls.grows && (!reserve->pool(reserve::PoolKind::Tls) ||
+                             c.inputs.tls.align > c.inputs.tls.appAlign))
     return "it has no room for thread-local variables";
   if (c.inputs.hasDestructors)
     return "it has no room for destructors";

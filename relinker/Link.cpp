@@ -147,6 +147,7 @@ private:
   void writeReadOnly();
   void writePools();
   void writePool(reserve::PoolKind pool);
+  void writeTlsPool();
   void writeLinkerTables();
   void writeDebugInfo();
 
@@ -185,10 +186,10 @@ void Script::writeTls() {
   uint64_t tail = alignTo(t.appSize, t.appAlign);
   out << "  .relink.tdata : ALIGN(" << t.align << ") {\n";
   if (library)
-    out << "    *(.relink.apptls) " << fresh << "\n";
+    out << "    *(.relink.apptls) *(.relink.apptlsend) " << fresh << "\n";
   else
     out << "    " << fresh << " . = ALIGN(. + " << tail << ", " << t.align
-        << ") - " << tail << "; *(.relink.apptls) . = . + "
+        << ") - " << tail << "; *(.relink.apptls) *(.relink.apptlsend) . = . + "
         << tail - t.appSize << ";\n";
   out << "  } :rw :tls\n";
 }
@@ -237,11 +238,27 @@ void Script::writePool(reserve::PoolKind pool) {
   out << "  HIDDEN(relink.pool" << unsigned(pool) << " = .);\n";
 }
 
+/// The block has the size it had, and new variables lie in the middle of it. A
+/// segment ends with its last section.
+void Script::writeTlsPool() {
+  constexpr unsigned kind = unsigned(reserve::PoolKind::Tls);
+  const TlsLayout &t = inputs.tls;
+  out << "  .relink.apptls " << hex(t.address)
+      << " : { *(.relink.apptls) } :NONE :tls\n"
+      << "  .relink.tdata " << hex(placement.reserve->pool(reserve::PoolKind::Tls).start)
+      << " : { *(.tdata .tdata.*) *(.tbss .tbss.* .tcommon) HIDDEN(relink.pool"
+      << kind << " = .); } :pool" << kind << " :tls\n"
+      << "  .relink.apptlsend " << hex(t.address + t.appSize)
+      << " : { *(.relink.apptlsend) } :NONE :tls\n";
+}
+
 /// Each pool is a segment of its own here, at its place in the app.
 void Script::writePools() {
   const ReserveSpace &space = *placement.reserve;
-  for (unsigned i = 1; i <= reserve::poolKinds; ++i)
+  for (unsigned i = 1; i < reserve::poolKinds; ++i)
     writePool(reserve::PoolKind(i));
+  if (inputs.tls.grows)
+    writeTlsPool();
   if (space.spareRows)
     // Records are multiples of 4, and .eh_frame has no gaps.
     out << "  .relink.eh_frame " << hex(space.framesStart)

@@ -26,11 +26,11 @@ constexpr char noteOwner[] = "relink"; ///< n_name; 7 bytes with the NUL
 constexpr uint32_t reserveNoteType = 1, spareHeaderNoteType = 2;
 constexpr uint16_t noteVersion = 1;
 
-constexpr unsigned poolKinds = 5;
-enum class PoolKind : uint16_t { Text = 1, ReadOnly, Relro, Data, Bss };
+constexpr unsigned poolKinds = 6;
+enum class PoolKind : uint16_t { Text = 1, ReadOnly, Relro, Data, Bss, Tls };
 /// As --patch-reserve and relink --reserve name them, by kind - 1.
-constexpr const char *poolNames[poolKinds] = {"text", "rodata", "relro", "data",
-                                              "bss"};
+constexpr const char *poolNames[poolKinds] = {"text", "rodata", "relro",
+                                              "data", "bss",    "tls"};
 
 enum class HotPatchKind : uint8_t {
   NotLookedAt,

@@ -58,6 +58,17 @@ void Output::edit(uint64_t offset, ArrayRef<uint8_t> bytes, Twine what) {
   edits.push_back({offset, {bytes.begin(), bytes.end()}, what.str()});
 }
 
+std::optional<uint16_t> Output::newSectionAt(uint64_t address) const {
+  for (size_t i = 0; i < sections.size(); ++i) {
+    const Shdr &h = sections[i].header;
+    if ((sections[i].original < 0) == !space && (h.sh_flags & SHF_ALLOC) &&
+        !(space && (h.sh_flags & SHF_TLS)) && address >= h.sh_addr &&
+        address - h.sh_addr < h.sh_size)
+      return i;
+  }
+  return std::nullopt;
+}
+
 OutputSection *Output::sectionAt(uint64_t address, uint32_t type) {
   auto it = find_if(sections, [&](const OutputSection &s) {
     return s.header.sh_addr == address && s.header.sh_type == type &&

@@ -100,6 +100,9 @@ struct Output {
   std::vector<uint8_t> takeEdited(const Image &image, uint64_t offset,
                                   uint64_t size);
   void edit(uint64_t offset, llvm::ArrayRef<uint8_t> bytes, llvm::Twine what);
+  /// Index of the section of the patch that holds \p address: a new one, or in a
+  /// reserve the pool.
+  std::optional<uint16_t> newSectionAt(uint64_t address) const;
   OutputSection *sectionAt(uint64_t address, uint32_t type);
   unsigned addSection(llvm::StringRef name, uint32_t type, uint64_t flags,
                       uint64_t address, uint64_t offset, uint64_t size,

@@ -311,14 +311,9 @@ Error DynamicMerger::writeSymbols() {
     NewSymbol &s = fresh[i];
     DynamicSymbolEntry &e = all[old.size() + i];
     s.entry.st_name = addString(s.name);
+    // Never SHN_ABS: glibc does not add the load base to that (elf/dl-lookup.c).
     if (s.entry.st_shndx == SHN_ABS)
-      for (size_t n = 0; n < out.sections.size(); ++n) {
-        const Shdr &h = out.sections[n].header;
-        if ((h.sh_flags & SHF_ALLOC) && s.entry.st_value >= h.sh_addr &&
-            s.entry.st_value < h.sh_addr + h.sh_size &&
-            out.sections[n].original < 0)
-          s.entry.st_shndx = n;
-      }
+      s.entry.st_shndx = out.newSectionAt(s.entry.st_value).value_or(1);
     e.symbol = s.entry;
     e.name = s.name;
     e.version = s.versionIndex;
@@ -374,7 +369,7 @@ Error DynamicMerger::collectRelocations() {
     else
       added.push_back(rela);
   }
-  if (c.inputs.tls.grows)
+  if (c.inputs.tls.grows && !c.patch.isInReserve)
     moveTlsRelocations();
   return Error::success();
 }
