@@ -22,8 +22,6 @@ namespace {
 
 /// An archive member that no one has asked for yet.
 struct Member {
-  uint64_t offset = 0; ///< in its archive, of which `archive` is the number
-  size_t archive = 0;
   MemoryBufferRef buffer;
   StringSet<> defines;
   bool taken = false;
@@ -75,6 +73,7 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
   if (!archive)
     return makeError(buffer.getBufferIdentifier() + ": " +
                      toString(archive.takeError()));
+  DenseMap<uint64_t, size_t> byOffset; // index in members
   Error iteration = Error::success();
   for (const object::Archive::Child &child : (*archive)->children(iteration)) {
     auto data = child.getMemoryBufferRef();
@@ -87,8 +86,8 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     buffers.push_back(MemoryBuffer::getMemBuffer(
         data->getBuffer(),
         (buffer.getBufferIdentifier() + "(" + *name + ")").str(), false));
-    members.push_back({child.getChildOffset(), archives.size(),
-                       buffers.back()->getMemBufferRef(), {}, false});
+    byOffset[child.getChildOffset()] = members.size();
+    members.push_back({buffers.back()->getMemBufferRef(), {}, false});
   }
   if (iteration)
     return makeError(buffer.getBufferIdentifier() + ": " +
@@ -98,9 +97,8 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     if (!child)
       return makeError(buffer.getBufferIdentifier() + ": " +
                        toString(child.takeError()));
-    for (Member &m : members)
-      if (m.archive == archives.size() && m.offset == child->getChildOffset())
-        m.defines.insert(symbol.getName());
+    if (auto it = byOffset.find(child->getChildOffset()); it != byOffset.end())
+      members[it->second].defines.insert(symbol.getName());
   }
   archives.push_back(std::move(*archive));
   return Error::success();
