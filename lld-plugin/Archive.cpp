@@ -29,7 +29,7 @@ void writeHeader(char *out, const Twine &name, uint64_t size) {
 
 class PaddedArchive {
 public:
-  PaddedArchive(std::vector<ArchiveMember> members, const Padding &padding);
+  PaddedArchive(std::vector<ArchiveMember> members, const ObjectChanges &changes);
   std::unique_ptr<MemoryBuffer> write(StringRef identifier);
   bool isPadded() const {
     return llvm::any_of(plans,
@@ -45,10 +45,10 @@ private:
 };
 
 PaddedArchive::PaddedArchive(std::vector<ArchiveMember> m,
-                             const Padding &padding)
+                             const ObjectChanges &changes)
     : members(std::move(m)), plans(members.size()) {
   parallelFor(0, members.size(), [&](size_t i) {
-    plans[i] = PaddedObject::plan(members[i].bytes, padding);
+    plans[i] = PaddedObject::plan(members[i].bytes, changes);
   });
 }
 
@@ -128,8 +128,18 @@ std::vector<ArchiveMember> readArchive(MemoryBufferRef ref) {
   return whole ? members : std::vector<ArchiveMember>();
 }
 
+/// An archive's objects are compiled alike: the first with code tells. To look at
+/// each would take as long as to read the archive.
+static bool hasSmallTables(ArrayRef<ArchiveMember> members) {
+  constexpr size_t most = 16;
+  for (const ArchiveMember &m : members.take_front(most))
+    if (PaddedObject::plan(m.bytes, {{}, true}).hasSmallTable())
+      return true;
+  return false;
+}
+
 std::unique_ptr<MemoryBuffer> padArchive(MemoryBufferRef ref,
-                                         const Padding &padding) {
+                                         const ObjectChanges &changes) {
   std::vector<ArchiveMember> members = readArchive(ref);
   std::vector<std::unique_ptr<MemoryBuffer>> files;
   for (ArchiveMember &m : members) {
@@ -141,7 +151,9 @@ std::unique_ptr<MemoryBuffer> padArchive(MemoryBufferRef ref,
     m.bytes = (*file)->getBuffer();
     files.push_back(std::move(*file));
   }
-  PaddedArchive padded(std::move(members), padding);
+  if (!changes.padding && !hasSmallTables(members))
+    return nullptr;
+  PaddedArchive padded(std::move(members), changes);
   return padded.isPadded() ? padded.write(ref.getBufferIdentifier()) : nullptr;
 }
 

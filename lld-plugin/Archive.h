@@ -33,7 +33,7 @@ std::vector<ArchiveMember> readArchive(llvm::MemoryBufferRef archive);
 
 /// \p archive with its members' functions padded, or null if none has any.
 std::unique_ptr<llvm::MemoryBuffer> padArchive(llvm::MemoryBufferRef archive,
-                                               const Padding &padding);
+                                               const ObjectChanges &changes);
 
 } // namespace relink
 

@@ -95,7 +95,6 @@ template <class ELFT> void PaddedObject::planSections(const Padding &padding) {
     return;
   }
   BitVector functions = sectionsWithFunctions(*file, *headers);
-  newSize = bytes.size();
   uint64_t copied = 0;
   for (size_t i = 0; i < headers->size(); ++i) {
     const typename ELFT::Shdr &h = (*headers)[i];
@@ -127,17 +126,22 @@ template <class ELFT> void PaddedObject::planSections(const Padding &padding) {
   }
 }
 
-PaddedObject PaddedObject::plan(StringRef bytes, const Padding &padding) {
+PaddedObject PaddedObject::plan(StringRef bytes, const ObjectChanges &changes) {
   PaddedObject p;
   p.bytes = bytes;
+  p.newSize = bytes.size();
+  if (changes.smallEntryTables)
+    p.entries = EntryTable::plan(bytes);
+  const Padding &padding = changes.padding;
   auto [fileClass, encoding] = object::getElfArchType(bytes);
   p.fileClass = fileClass;
   if (encoding != ELFDATA2LSB) // all that canPad() names
     return p;
-  if (fileClass == ELFCLASS64)
+  if (padding && fileClass == ELFCLASS64)
     p.planSections<object::ELF64LE>(padding);
-  else if (fileClass == ELFCLASS32)
+  else if (padding && fileClass == ELFCLASS32)
     p.planSections<object::ELF32LE>(padding);
+  p.newSize += p.entries.appended();
   return p;
 }
 
@@ -162,6 +166,8 @@ void PaddedObject::write(char *out) const {
     writeHeaders<object::ELF64LE>(out);
   else
     writeHeaders<object::ELF32LE>(out);
+  if (entries)
+    entries.write(out, end);
 }
 
 } // namespace relink

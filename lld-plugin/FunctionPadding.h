@@ -19,6 +19,7 @@
 #ifndef RELINK_LLD_FUNCTIONPADDING_H
 #define RELINK_LLD_FUNCTIONPADDING_H
 
+#include "EntryTable.h"
 #include "LinkOptions.h"
 #include "llvm/Support/MemoryBufferRef.h"
 
@@ -33,9 +34,10 @@ class PaddedObject {
 public:
   /// Empty (isPadded() false) when \p bytes are no object with code to pad, or
   /// one that lld will refuse.
-  static PaddedObject plan(llvm::StringRef bytes, const Padding &padding);
+  static PaddedObject plan(llvm::StringRef bytes, const ObjectChanges &changes);
 
-  bool isPadded() const { return !sections.empty(); }
+  bool isPadded() const { return !sections.empty() || entries; }
+  bool hasSmallTable() const { return bool(entries); }
   uint64_t size() const { return newSize; }
   /// Writes size() bytes.
   void write(char *out) const;
@@ -49,6 +51,7 @@ private:
 
   llvm::StringRef bytes;
   std::vector<PaddedSection> sections;
+  EntryTable entries;
   uint64_t newSize = 0;
   uint16_t machine = 0;
   unsigned char fileClass = 0;

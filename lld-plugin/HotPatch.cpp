@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "HotPatch.h"
+#include "EntryTable.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Object/ELF.h"
@@ -211,7 +212,7 @@ void Scanner::readEntries() {
     auto name = file.getSectionName(headers[h.sh_info]);
     if (!name)
       consumeError(name.takeError());
-    else if (*name == "__patchable_function_entries")
+    else if (*name == compilersTableName || *name == entryTableName)
       readEntries(h);
   }
 }

@@ -63,9 +63,9 @@ std::unique_ptr<MemoryBuffer> Inputs::pad(StringRef path,
   MemoryBufferRef ref = file->getMemBufferRef();
   std::unique_ptr<MemoryBuffer> out;
   if (identify_magic(ref.getBuffer()) == file_magic::archive) {
-    out = padArchive(ref, options.padding);
+    out = padArchive(ref, options.changes());
   } else {
-    PaddedObject object = PaddedObject::plan(ref.getBuffer(), options.padding);
+    PaddedObject object = PaddedObject::plan(ref.getBuffer(), options.changes());
     if (object.isPadded()) {
       auto buffer =
           WritableMemoryBuffer::getNewUninitMemBuffer(object.size(), path);
@@ -90,7 +90,7 @@ Inputs::adapt(StringRef path, std::unique_ptr<MemoryBuffer> file) {
 
   noteMachine(file->getBuffer());
   bytesRead += file->getBufferSize();
-  if (options.padding && magic != file_magic::elf_shared_object &&
+  if (options.changes() && magic != file_magic::elf_shared_object &&
       magic != file_magic::bitcode)
     file = pad(path, std::move(file));
   StringRef bytes = known->second = file->getBuffer();

@@ -143,6 +143,13 @@ Error parseHotPatch(StringRef text, LinkOptions &o) {
   return Error::success();
 }
 
+Error parseHotPatchTable(StringRef text, LinkOptions &o) {
+  if (text != "compact" && text != "keep")
+    return makeError("--hotpatch-table=" + text + ": expected compact or keep");
+  o.keepEntryTables = text == "keep";
+  return Error::success();
+}
+
 Error parseHotPatchExcept(StringRef text, LinkOptions &o) {
   o.hotPatchExcept.push_back(text.str());
   return Error::success();
@@ -252,6 +259,7 @@ OptionParser findOption(StringRef name) {
       .Case("function-padding", parsePadding)
       .Case("hotpatch", parseHotPatch)
       .Case("hotpatch-except", parseHotPatchExcept)
+      .Case("hotpatch-table", parseHotPatchTable)
       .Default(nullptr);
 }
 
@@ -343,6 +351,8 @@ ADDED BY ld.relink (ld.relink(1) has the details):
                           function section
   --hotpatch=<policy>     require: refuse objects without hot-patch entries;
                           allow: record which have them (default); off
+  --hotpatch-table=<how>  compact: 4 bytes an entry in place of the compiler's
+                          __patchable_function_entries (default); keep: that
   --hotpatch-except=<glob>
                           Objects that --hotpatch=require lets pass
   A link with -T or --oformat=binary gets a reserve only if --patch-reserve asks

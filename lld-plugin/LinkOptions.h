@@ -39,6 +39,13 @@ struct Padding {
   explicit operator bool() const { return bytes || percent; }
 };
 
+/// How objects change on their way into the link.
+struct ObjectChanges {
+  Padding padding;
+  bool smallEntryTables = false; ///< see EntryTable
+  explicit operator bool() const { return padding || smallEntryTables; }
+};
+
 /// Room in tables that must grow where they are.
 struct TableRoom {
   unsigned frames = 16;       ///< records of .eh_frame, rows of its search table
@@ -64,6 +71,7 @@ struct LinkOptions {
   bool help = false;                       ///< --help
   bool trace = false;                      ///< --trace is the user's
   bool fixedAddress = false; ///< the output is neither a PIE nor shared
+  bool keepEntryTables = false; ///< --hotpatch-table=keep
   bool reproduce = false; ///< --reproduce: the inputs are written out as read
 
   /// The command line for lld, argv[0] included, without our options.
@@ -72,6 +80,11 @@ struct LinkOptions {
   /// Whether the link differs from lld's in any way.
   bool inEffect() const {
     return reserve || padding || hotPatch != HotPatchPolicy::Off;
+  }
+  ObjectChanges changes() const {
+    // The note says where the small tables are.
+    return {padding,
+            reserve && hotPatch != HotPatchPolicy::Off && !keepEntryTables};
   }
 };
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ReserveObject.h"
+#include "EntryTable.h"
 #include "FunctionPadding.h"
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Object/ELFTypes.h"
@@ -134,7 +135,7 @@ private:
   const LinkOptions &options;
   std::vector<unsigned> poolIndices, spareIndices; ///< in the file
   unsigned constructorIndex = 0, frameIndex = 0, slotIndex = 0; ///< or 0: none
-  std::vector<std::string> spareNames;
+  std::vector<std::string> spareNames; ///< the last two are not spare
 };
 
 Builder::Builder(uint16_t machine, const LinkOptions &options,
@@ -295,6 +296,15 @@ void Builder::addNote() {
   if (slotIndex)
     s.fields.push_back({Field::Distance, start + offsetof(Header, slotDistance),
                         slotIndex, slotOffset});
+  for (uint64_t field : {offsetof(Header, entriesDistance),
+                         offsetof(Header, entriesEndDistance)}) {
+    bool isStart = field == offsetof(Header, entriesDistance);
+    s.fields.push_back({Field::Distance, start + field,
+                        spareSymbols + unsigned(spareNames.size())});
+    // Hidden, they are 0 when there is no such section.
+    spareNames.push_back((isStart ? "__start_" : "__stop_") +
+                         std::string(entryTableName));
+  }
   uint64_t at = start + sizeof(Header);
   for (unsigned index : poolIndices) {
     s.fields.push_back({Field::Distance, at + offsetof(Pool, distance), index});
@@ -351,6 +361,9 @@ void Builder::addTables() {
     addSymbol(STB_LOCAL, STT_SECTION, i, 0);
   for (const std::string &name : spareNames) {
     addSymbol(STB_WEAK, STT_NOTYPE, SHN_UNDEF, names.size());
+    if (StringRef(name).starts_with("__st")) // of the table of entries
+      reinterpret_cast<ELFT::Sym *>(&symbols[symbols.size() - sizeof(ELFT::Sym)])
+          ->setVisibility(STV_HIDDEN);
     names += name + '\0';
   }
   NewSection symtab{".symtab", SHT_SYMTAB, 0, 8, symbols};

@@ -154,6 +154,15 @@ Error Reader::readTables(const Header &h) {
       return error("has words of .init_array at " + hex(out.constructors) +
                    ", which is not in the file");
   }
+  uint64_t from = place(offsetof(Header, entriesDistance), h.entriesDistance);
+  uint64_t to = place(offsetof(Header, entriesEndDistance), h.entriesEndDistance);
+  if (to > from) {
+    out.entryTable = from;
+    out.entryTableSize = to - from;
+    if (!isThere(from, to - from))
+      return error("has a table of hot-patch entries at " + hex(from) +
+                   ", which is not in the file");
+  }
   if (h.slotDistance)
     out.slot = place(offsetof(Header, slotDistance), h.slotDistance);
   if (h.frameRows && h.frameRows <= mostFrameRows) {
@@ -264,6 +273,9 @@ void printReserve(const Image &image, const Reserve &r, raw_ostream &os) {
                   r.readyObjects, r.codeObjects,
                   r.hotPatch == HotPatchKind::Mixed ? "at least" : "each",
                   r.prefixNops, r.entryNops);
+  if (r.entryTable)
+    os << formatv("  {0,-8} {1} at {2}\n", "entries", r.entryTableSize / 4,
+                  hex(r.entryTable));
 }
 
 json::Value toJson(const Image &image, const Reserve &r) {
@@ -300,7 +312,9 @@ json::Value toJson(const Image &image, const Reserve &r) {
                                                 {"entryNops", r.entryNops},
                                                 {"prefixNops", r.prefixNops},
                                                 {"objects", r.codeObjects},
-                                                {"ready", r.readyObjects}}}};
+                                                {"ready", r.readyObjects},
+                                                {"table", r.entryTable},
+                                                {"entries", r.entryTableSize / 4}}}};
 }
 
 } // namespace relink

@@ -36,6 +36,8 @@ struct Reserve {
   reserve::HotPatchKind hotPatch = reserve::HotPatchKind::NotLookedAt;
   unsigned entryNops = 0, prefixNops = 0; ///< bytes
   uint32_t codeObjects = 0, readyObjects = 0;
+  /// The table of hot-patch entries; 0 and 0 if there is none.
+  uint64_t entryTable = 0, entryTableSize = 0;
 
   // Room in tables, which patches fill where it is.
   uint64_t frames = 0, frameSize = 0; ///< in .eh_frame: address, bytes

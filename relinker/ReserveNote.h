@@ -67,8 +67,11 @@ struct Header {
   little64_t frameDistance;       ///< from this field to the first such record
   /// From this field to the word that spare dynamic relocations are of; 0: none.
   little64_t slotDistance;
+  /// From these fields to the start and the end of the table of hot-patch entries:
+  /// distances of 4 bytes, from each to the start of the nops.
+  little64_t entriesDistance, entriesEndDistance;
 };
-static_assert(sizeof(Header) == 64);
+static_assert(sizeof(Header) == 80);
 constexpr unsigned leastHeaderSize = 32;
 
 /// Spare entries of .dynsym: weak, undefined, of these names. The first is

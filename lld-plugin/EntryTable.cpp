@@ -1,0 +1,127 @@
+//===- EntryTable.cpp - A smaller table of hot-patch entries --------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "EntryTable.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Object/ELF.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+
+using ELFT = object::ELF64LE;
+using Shdr = ELFT::Shdr;
+using Rela = ELFT::Rela;
+
+EntryTable EntryTable::plan(StringRef bytes) {
+  EntryTable out;
+  if (object::getElfArchType(bytes) !=
+      std::make_pair<unsigned char, unsigned char>(ELFCLASS64, ELFDATA2LSB))
+    return out;
+  auto file = object::ELFFile<ELFT>::create(bytes);
+  if (!file) {
+    consumeError(file.takeError());
+    return out;
+  }
+  uint16_t machine = file->getHeader().e_machine;
+  if (file->getHeader().e_type != ET_REL ||
+      (machine != EM_X86_64 && machine != EM_AARCH64))
+    return out;
+  uint32_t was = machine == EM_AARCH64 ? uint32_t(R_AARCH64_ABS64)
+                                       : uint32_t(R_X86_64_64);
+  out.type = machine == EM_AARCH64 ? uint32_t(R_AARCH64_PREL32)
+                                   : uint32_t(R_X86_64_PC32);
+  auto headers = file->sections();
+  uint32_t namesIndex = file->getHeader().e_shstrndx;
+  if (!headers || namesIndex >= headers->size()) {
+    consumeError(headers.takeError());
+    return out;
+  }
+  auto at = [&](const auto &v) {
+    return uint64_t(reinterpret_cast<const char *>(&v) - bytes.data());
+  };
+  std::vector<const Shdr *> relocationsOf(headers->size());
+  for (const Shdr &h : *headers)
+    if (h.sh_type == SHT_RELA && h.sh_info < headers->size())
+      relocationsOf[h.sh_info] = &h;
+  for (size_t i = 0; i < headers->size(); ++i) {
+    const Shdr &h = (*headers)[i];
+    auto name = file->getSectionName(h);
+    if (!name) {
+      consumeError(name.takeError());
+      return {};
+    }
+    if (*name != compilersTableName)
+      continue;
+    auto contents = file->getSectionContents(h);
+    if (!contents || h.sh_type != SHT_PROGBITS || !relocationsOf[i]) {
+      consumeError(contents.takeError());
+      return {};
+    }
+    auto relocations = file->relas(*relocationsOf[i]);
+    if (!relocations || relocations->size() * 8 != contents->size()) {
+      consumeError(relocations.takeError());
+      return {};
+    }
+    if (relocationsOf[i]->sh_link >= headers->size())
+      return {};
+    auto symbols = file->symbols(&(*headers)[relocationsOf[i]->sh_link]);
+    if (!symbols) {
+      consumeError(symbols.takeError());
+      return {};
+    }
+    for (size_t n = 0; n < relocations->size(); ++n) {
+      const Rela &r = (*relocations)[n];
+      // An entry far outside of the object is out of reach for 4 bytes.
+      if (r.r_offset != n * 8 || r.getType(false) != was ||
+          uint64_t(r.r_addend) > bytes.size() ||
+          r.getSymbol(false) >= symbols->size() ||
+          (*symbols)[r.getSymbol(false)].st_value > bytes.size())
+        return {};
+    }
+    out.tables.push_back({at(h), h.sh_offset, relocations->size(),
+                          relocationsOf[i]->sh_offset});
+  }
+  if (!out)
+    return out;
+  auto names = file->getSectionContents((*headers)[namesIndex]);
+  if (!names) {
+    consumeError(names.takeError());
+    return {};
+  }
+  out.names = toStringRef(*names).str();
+  out.name = out.names.size();
+  out.names += StringRef(entryTableName, sizeof(entryTableName));
+  out.namesHeader = at((*headers)[namesIndex]);
+  return out;
+}
+
+void EntryTable::write(char *copy, uint64_t end) const {
+  memcpy(copy + end, names.data(), names.size());
+  auto *namesSection = reinterpret_cast<Shdr *>(copy + namesHeader);
+  namesSection->sh_offset = end;
+  namesSection->sh_size = names.size();
+  for (const Table &t : tables) {
+    auto *h = reinterpret_cast<Shdr *>(copy + t.header);
+    h->sh_name = name;
+    h->sh_flags = h->sh_flags & ~uint64_t(SHF_WRITE);
+    h->sh_size = t.count * 4;
+    h->sh_addralign = 4;
+    h->sh_entsize = 0;
+    memset(copy + t.offset, 0, t.count * 4);
+    auto *relocations = reinterpret_cast<Rela *>(copy + t.relocations);
+    for (uint64_t i = 0; i < t.count; ++i) {
+      relocations[i].r_offset = i * 4;
+      relocations[i].setSymbolAndType(relocations[i].getSymbol(false), type,
+                                      false);
+    }
+  }
+}
+
+} // namespace relink

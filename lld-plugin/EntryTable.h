@@ -1,0 +1,56 @@
+//===- EntryTable.h - A smaller table of hot-patch entries ------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// For -fpatchable-function-entry compilers list each entry in
+// __patchable_function_entries, 8 bytes a function, and in a program that is
+// position-independent a relative relocation of 24 bytes more. Here each becomes
+// a distance of 4 bytes, from itself to the entry, in a section that is read-only
+// and needs no relocation.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_LLD_ENTRYTABLE_H
+#define RELINK_LLD_ENTRYTABLE_H
+
+#include "llvm/ADT/StringRef.h"
+#include <cstdint>
+#include <vector>
+
+namespace relink {
+
+/// The name of the table's sections; a C identifier, so that the linker has
+/// symbols for its start and its end.
+constexpr char entryTableName[] = "relink_entries";
+constexpr char compilersTableName[] = "__patchable_function_entries";
+
+/// What changes in an object for its table to be small.
+class EntryTable {
+public:
+  /// Nothing when \p bytes are no object, have no table, or one of another form
+  /// than compilers write.
+  static EntryTable plan(llvm::StringRef bytes);
+
+  explicit operator bool() const { return !tables.empty(); }
+  /// Bytes that are appended to the object.
+  uint64_t appended() const { return names.size(); }
+  /// Edits \p copy, the object's bytes, and appends at \p end of it.
+  void write(char *copy, uint64_t end) const;
+
+private:
+  struct Table {
+    uint64_t header = 0, offset = 0, count = 0; ///< offsets in the object
+    uint64_t relocations = 0;
+  };
+  std::vector<Table> tables;
+  std::string names; ///< .shstrtab with one name more
+  uint64_t namesHeader = 0;
+  uint32_t name = 0, type = 0; ///< of the section; of its relocations
+};
+
+} // namespace relink
+
+#endif
