@@ -9,6 +9,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Object/ELF.h"
+#include <optional>
+#include <set>
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -18,6 +20,24 @@ namespace relink {
 using ELFT = object::ELF64LE;
 using Shdr = ELFT::Shdr;
 using Rela = ELFT::Rela;
+
+/// Where two nops of one byte follow the entry of a function whose nops start at
+/// \p start of \p code; nothing if that is not what is there.
+static std::optional<uint64_t> findNopPair(ArrayRef<uint8_t> code,
+                                           uint64_t start, uint64_t entry) {
+  constexpr uint8_t nop = 0x90, landingPad[] = {0xf3, 0x0f, 0x1e, 0xfa};
+  constexpr uint64_t longest = 64;
+  if (entry > code.size() || entry - start > longest ||
+      !llvm::all_of(code.slice(start, entry - start),
+                    [](uint8_t b) { return b == nop; }))
+    return std::nullopt;
+  if (code.drop_front(entry).take_front(4).equals(landingPad))
+    entry += sizeof(landingPad);
+  ArrayRef<uint8_t> pair = code.drop_front(entry).take_front(2);
+  if (pair.size() < 2 || pair[0] != nop || pair[1] != nop)
+    return std::nullopt;
+  return entry;
+}
 
 EntryTable EntryTable::plan(StringRef bytes) {
   EntryTable out;
@@ -46,6 +66,7 @@ EntryTable EntryTable::plan(StringRef bytes) {
   auto at = [&](const auto &v) {
     return uint64_t(reinterpret_cast<const char *>(&v) - bytes.data());
   };
+  std::set<std::pair<uint32_t, uint64_t>> functions; // section, entry
   std::vector<const Shdr *> relocationsOf(headers->size());
   for (const Shdr &h : *headers)
     if (h.sh_type == SHT_RELA && h.sh_info < headers->size())
@@ -76,6 +97,10 @@ EntryTable EntryTable::plan(StringRef bytes) {
       consumeError(symbols.takeError());
       return {};
     }
+    if (machine == EM_X86_64 && functions.empty())
+      for (const ELFT::Sym &s : *symbols)
+        if (s.getType() == STT_FUNC && s.st_shndx < headers->size())
+          functions.insert({s.st_shndx, s.st_value});
     for (size_t n = 0; n < relocations->size(); ++n) {
       const Rela &r = (*relocations)[n];
       // An entry far outside of the object is out of reach for 4 bytes.
@@ -84,6 +109,18 @@ EntryTable EntryTable::plan(StringRef bytes) {
           r.getSymbol(false) >= symbols->size() ||
           (*symbols)[r.getSymbol(false)].st_value > bytes.size())
         return {};
+      const ELFT::Sym &s = (*symbols)[r.getSymbol(false)];
+      uint64_t start = s.st_value + r.r_addend;
+      auto entry = functions.lower_bound({s.st_shndx, start});
+      if (entry == functions.end() || entry->first != s.st_shndx)
+        continue;
+      const Shdr &home = (*headers)[s.st_shndx];
+      auto code = file->getSectionContents(home);
+      if (!code)
+        consumeError(code.takeError());
+      else if (home.sh_type == SHT_PROGBITS)
+        if (auto pair = findNopPair(*code, start, entry->second))
+          out.nopPairs.push_back(home.sh_offset + *pair);
     }
     out.tables.push_back({at(h), h.sh_offset, relocations->size(),
                           relocationsOf[i]->sh_offset});
@@ -107,6 +144,8 @@ void EntryTable::write(char *copy, uint64_t end) const {
   auto *namesSection = reinterpret_cast<Shdr *>(copy + namesHeader);
   namesSection->sh_offset = end;
   namesSection->sh_size = names.size();
+  for (uint64_t offset : nopPairs)
+    copy[offset] = 0x66; // and the other is 0x90: xchg %ax, %ax
   for (const Table &t : tables) {
     auto *h = reinterpret_cast<Shdr *>(copy + t.header);
     h->sh_name = name;

@@ -11,6 +11,10 @@
 // a distance of 4 bytes, from itself to the entry, in a section that is read-only
 // and needs no relocation.
 //
+// gcc fills the two bytes behind an entry with two nops. They become one, of two
+// bytes: that is one instruction less a call, and no thread stands between them
+// when a jump is written there.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef RELINK_LLD_ENTRYTABLE_H
@@ -46,6 +50,7 @@ private:
     uint64_t relocations = 0;
   };
   std::vector<Table> tables;
+  std::vector<uint64_t> nopPairs; ///< offsets in the object
   std::string names; ///< .shstrtab with one name more
   uint64_t namesHeader = 0;
   uint32_t name = 0, type = 0; ///< of the section; of its relocations

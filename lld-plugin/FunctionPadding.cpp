@@ -156,9 +156,11 @@ template <class ELFT> void PaddedObject::writeHeaders(char *out) const {
 void PaddedObject::write(char *out) const {
   memcpy(out, bytes.data(), bytes.size());
   uint64_t end = bytes.size();
+  if (entries)
+    entries.write(out, newSize - entries.appended());
   for (const PaddedSection &s : sections) {
     memset(out + end, 0, s.newOffset - end);
-    memcpy(out + s.newOffset, bytes.data() + s.offset, s.size);
+    memcpy(out + s.newOffset, out + s.offset, s.size);
     fillWithTraps(machine, out + s.newOffset + s.size, s.newSize - s.size);
     end = s.newOffset + s.newSize;
   }
@@ -166,8 +168,6 @@ void PaddedObject::write(char *out) const {
     writeHeaders<object::ELF64LE>(out);
   else
     writeHeaders<object::ELF32LE>(out);
-  if (entries)
-    entries.write(out, end);
 }
 
 } // namespace relink
