@@ -15,7 +15,9 @@
 #define RELINK_HASH_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -50,12 +52,19 @@ FileHash hashFile(llvm::ArrayRef<uint8_t> bytes);
 /// The same without the SHA-256.
 FileHash hashBlocks(llvm::ArrayRef<uint8_t> bytes);
 
-/// Hashes in a thread of its own, until it is asked.
+/// Hashes a file in a thread of its own, until it is asked. It reads the file
+/// rather than its mapping, whose pages would have to be mapped one by one and
+/// would count as memory in use.
 class PendingHash {
 public:
-  explicit PendingHash(llvm::ArrayRef<uint8_t> bytes)
-      : thread([this, bytes] { result = hashFile(bytes); }) {}
-  ~PendingHash() { wait(); }
+  /// \p bytes are the file's, mapped.
+  PendingHash(llvm::StringRef path, llvm::ArrayRef<uint8_t> bytes)
+      : thread([this, path = path.str(), bytes] { run(path, bytes); }) {}
+  /// Nobody has to wait for what nobody asked for.
+  ~PendingHash() {
+    cancelled = true;
+    wait();
+  }
   PendingHash(const PendingHash &) = delete;
   const FileHash &get() {
     wait();
@@ -63,11 +72,13 @@ public:
   }
 
 private:
+  void run(const std::string &path, llvm::ArrayRef<uint8_t> bytes);
   void wait() {
     if (thread.joinable())
       thread.join();
   }
   FileHash result;
+  std::atomic<bool> cancelled = false;
   std::thread thread;
 };
 

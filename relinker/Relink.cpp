@@ -77,6 +77,10 @@ Expected<Report> relink(const Config &config) {
   std::optional<PendingOutput> pending;
   if (!config.dryRun)
     pending.emplace(config, app);
+  // So is what the record needs computed.
+  std::optional<PendingHash> original;
+  if (config.record)
+    original.emplace(app.path, app.bytes());
   auto target = createX86_64Target();
   if (!target)
     return target.takeError();
@@ -114,11 +118,6 @@ Expected<Report> relink(const Config &config) {
     return e;
   if (plan.isNothingToDo())
     return finish(config, app, *index, plan, {}, pending);
-
-  // Something will be done: what the record needs is computed meanwhile.
-  std::optional<PendingHash> original;
-  if (config.record)
-    original.emplace(app.bytes());
 
   // What only the app's debug information can tell.
   auto dwarf = AppDwarf::ofApp(app, config);
