@@ -262,6 +262,10 @@ Expected<LinkOptions> parseLinkOptions(ArrayRef<const char *> argv,
       o.reserve = o.askedReserve = false;
       continue;
     }
+    if (dashed && (name == "patch-map" || name == "no-patch-map")) {
+      o.patchMap = name == "patch-map";
+      continue;
+    }
     OptionParser parse = dashed ? findOption(name) : nullptr;
     if (!parse) {
       o.arguments.push_back(args[i]);
@@ -283,7 +287,9 @@ Expected<LinkOptions> parseLinkOptions(ArrayRef<const char *> argv,
     o.reserve = false;
     o.padding = {};
     o.hotPatch = HotPatchPolicy::Off;
+    o.patchMap = false;
   }
+  o.patchMap &= !kind.rawBinary;
   // A script's author has fixed the layout, a raw image has no notes.
   if ((kind.script || kind.rawBinary) && !o.askedReserve)
     o.reserve = false;
@@ -316,6 +322,9 @@ ADDED BY ld.relink (ld.relink(1) has the details):
                           allow: record which have them (default); off
   --hotpatch-except=<glob>
                           Objects that --hotpatch=require lets pass
+  --patch-map             Say in a section that is not loaded, .patch.map, which
+                          objects were linked (default)
+  --no-patch-map          Leave it out
   A link with -T or --oformat=binary gets a reserve only if --patch-reserve asks
   for one, a link with -r gets none.
 

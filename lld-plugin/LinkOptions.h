@@ -52,6 +52,7 @@ struct LinkOptions {
   Padding padding;
   HotPatchPolicy hotPatch = HotPatchPolicy::Allow;
   std::vector<std::string> hotPatchExcept; ///< globs
+  bool patchMap = true;                    ///< --patch-map
   bool help = false;                       ///< --help
   bool trace = false;                      ///< --trace is the user's
   bool reproduce = false; ///< --reproduce: the inputs are written out as read
@@ -61,7 +62,7 @@ struct LinkOptions {
 
   /// Whether the link differs from lld's in any way.
   bool inEffect() const {
-    return reserve || padding || hotPatch != HotPatchPolicy::Off;
+    return reserve || padding || patchMap || hotPatch != HotPatchPolicy::Off;
   }
 };
 

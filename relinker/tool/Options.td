@@ -83,6 +83,7 @@ let Group = grp_other in {
 def check_loadable : F<"check-loadable", "Check the given files against the loaders' rules, and do nothing else">;
 def survey : F<"survey", "Say how each function of the given program could be redirected, each looked at alone, and do nothing else">;
 def reserve : F<"reserve", "Say what ld.relink reserved in the given program, and do nothing else">;
+def map : F<"map", "List the objects that ld.relink says the given program was linked of, and do nothing else">;
 defm explain : Eq<"explain", "<rule>", "Explain a rule, by number or by the name of a refusal, or all of them">;
 def help : F<"help", "Print this help">;
 def h : Flag<["-"], "h">, Alias<help>;
