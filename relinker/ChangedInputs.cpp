@@ -26,12 +26,16 @@ ChangedInputs::ChangedInputs(PatchMap m)
     : map(std::move(m)), seen(map.inputs().size()) {
   for (auto [i, input] : enumerate(map.inputs())) {
     byDigest[input.sha256].push_back(i);
+    sizes.insert(input.size);
     byName[shortName(input.path, input.member)].push_back(i);
   }
 }
 
 /// Every input of the app with this hash is accounted for.
 bool ChangedInputs::isKnown(StringRef bytes) {
+  // Most members of large archives need no hash.
+  if (!sizes.contains(bytes.size()))
+    return false;
   auto it = byDigest.find(sha256(arrayRefFromStringRef(bytes)));
   if (it == byDigest.end())
     return false;
@@ -54,13 +58,21 @@ void ChangedInputs::takeNeeded(StringRef path, StringRef member) {
 ChangedInputs::Choice ChangedInputs::chooseObject(StringRef path, StringRef bytes) {
   if (isKnown(bytes))
     return Choice::Leave;
-  // Of main.c.o in two directories, that of the longest path that fits.
+  // Of main.c.o in two directories, that of the longest path that fits; the
+  // directory may have another name now.
   std::optional<size_t> was;
-  for (size_t i : byName.lookup(shortName(path, "")))
-    if (StringRef old = map.inputs()[i].path;
-        !seen[i] && path.ends_with(old) &&
-        (!was || old.size() > map.inputs()[*was].path.size()))
+  size_t unseen = 0, last = 0;
+  for (size_t i : byName.lookup(shortName(path, ""))) {
+    StringRef old = map.inputs()[i].path;
+    if (seen[i])
+      continue;
+    ++unseen;
+    last = i;
+    if (path.ends_with(old) && (!was || old.size() > map.inputs()[*was].path.size()))
       was = i;
+  }
+  if (!was && unseen == 1)
+    was = last;
   if (was)
     seen[*was] = true;
   take(path, path, was ? "differs" : "is new");

@@ -19,6 +19,7 @@
 #include "PatchMap.h"
 #include "llvm/ADT/StringMap.h"
 #include <map>
+#include <set>
 
 namespace relink {
 
@@ -55,6 +56,7 @@ private:
   PatchMap map;
   std::vector<bool> seen; ///< inputs of the map, by number as in what follows
   std::map<Digest, std::vector<size_t>> byDigest;
+  std::set<uint64_t> sizes; ///< bytes
   llvm::StringMap<std::vector<size_t>> byName; ///< without directories
 };
 

@@ -10,6 +10,7 @@
 #include "Link.h"
 #include "Split.h"
 #include "SymbolIndex.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/BinaryFormat/Magic.h"
@@ -80,6 +81,7 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     return makeError(buffer.getBufferIdentifier() + ": " +
                      toString(archive.takeError()));
   size_t first = members.size();
+  DenseMap<uint64_t, size_t> at; // offset to number
   Error iteration = Error::success();
   for (const object::Archive::Child &child : (*archive)->children(iteration)) {
     auto data = child.getMemoryBufferRef();
@@ -92,6 +94,7 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     buffers.push_back(MemoryBuffer::getMemBuffer(
         data->getBuffer(),
         (buffer.getBufferIdentifier() + "(" + *name + ")").str(), false));
+    at[child.getChildOffset()] = members.size();
     members.push_back({child.getChildOffset(), archives.size(), name->str(),
                        buffers.back()->getMemBufferRef(), {}, false});
   }
@@ -103,9 +106,8 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     if (!child)
       return makeError(buffer.getBufferIdentifier() + ": " +
                        toString(child.takeError()));
-    for (Member &m : members)
-      if (m.archive == archives.size() && m.offset == child->getChildOffset())
-        m.defines.insert(symbol.getName());
+    if (auto it = at.find(child->getChildOffset()); it != at.end())
+      members[it->second].defines.insert(symbol.getName());
   }
   archives.push_back(std::move(*archive));
   return changed ? takeChanged(first) : Error::success();
