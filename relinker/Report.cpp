@@ -121,8 +121,10 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
       os << formatv("  edit     {0:x}, {1} bytes: {2}\n", offset, edit.first,
                     edit.second);
   if (r.nothingToDo && r.allInputs && r.inputs.empty()) {
-    os << formatv("{0}{1}: nothing to do: {2} was linked from these {3} inputs\n",
-                  r.written ? "" : "(dry run) ", r.output, r.app, *r.allInputs);
+    os << formatv("{0}{1}: nothing to do: {2} was linked from {3}\n",
+                  r.written ? "" : "(dry run) ", r.output, r.app,
+                  *r.allInputs == 1 ? "this input"
+                                    : formatv("these {0} inputs", *r.allInputs).str());
     return;
   }
   if (r.nothingToDo) {
