@@ -27,12 +27,14 @@ constexpr std::array<PoolRequest, reserve::poolKinds> defaultPools = {{
     {512, 0},             // relro
     {1024, 1, 64 << 10},  // data
     {4096, 0},            // bss: takes no bytes of the file
+    {0, 0},               // tls: every thread pays for it
 }};
 
 /// What lld's options say about the link.
 struct LinkKind {
   bool relocatable = false, script = false, rawBinary = false,
-       indexOnly = false, inputs = false, binaryFormat = false;
+       indexOnly = false, inputs = false, binaryFormat = false,
+       positionIndependent = false;
 };
 
 /// "64K", "1M", "0x1000".
@@ -48,19 +50,38 @@ bool parseSize(StringRef text, uint64_t &out) {
   return true;
 }
 
+/// What is counted in entries rather than bytes; null when \p name is no such.
+unsigned *findCount(StringRef name, LinkOptions &o, unsigned &most) {
+  most = name == "phdrs" ? 16 : reserve::mostFrameRows;
+  return StringSwitch<unsigned *>(name)
+      .Case("phdrs", &o.spareHeaders)
+      .Case("frames", &o.tables.frames)
+      .Case("imports", &o.tables.imports)
+      .Case("ctors", &o.tables.constructors)
+      .Default(nullptr);
+}
+
 Error parsePool(StringRef item, LinkOptions &o) {
   auto [name, size] = item.split(':');
-  if (name == "phdrs") {
-    if (size.getAsInteger(10, o.spareHeaders) || o.spareHeaders > 16)
-      return makeError("--patch-reserve=" + item +
-                       ": expected 0 to 16 program headers");
+  unsigned most;
+  if (unsigned *count = findCount(name, o, most)) {
+    if (size.getAsInteger(10, *count) || *count > most)
+      return makeError("--patch-reserve=" + item + ": expected 0 to " +
+                       Twine(most));
     return Error::success();
+  }
+  if (name == "record") {
+    if (parseSize(size, o.tables.record))
+      return Error::success();
+    return makeError("--patch-reserve=" + item +
+                     ": expected a size of at most 1 GiB, as 8K");
   }
   auto kind = llvm::find(reserve::poolNames, name);
   if (kind == std::end(reserve::poolNames))
     return makeError("--patch-reserve=" + item +
                      ": expected one of text, "
-                     "rodata, relro, data, bss, phdrs");
+                     "rodata, relro, data, bss, tls, record, frames, imports, "
+                     "ctors, phdrs");
   PoolRequest &pool = o.pools[kind - std::begin(reserve::poolNames)];
   uint64_t least = pool.bytes;
   pool = {};
@@ -87,6 +108,7 @@ Error parseReserve(StringRef text, LinkOptions &o) {
   if (text == "default") {
     o.pools = defaultPools;
     o.spareHeaders = defaultSpareHeaders;
+    o.tables = {};
     return Error::success();
   }
   // Compilers split what follows -Wl at commas.
@@ -162,6 +184,11 @@ void LldView::lookAtLong(StringRef name, StringRef value) {
     options.reproduce = true;
   else if (name == "library")
     kind.inputs = true;
+  else if (name == "pie" || name == "pic-executable" || name == "shared" ||
+           name == "Bshareable")
+    kind.positionIndependent = true;
+  else if (name == "no-pie" || name == "no-pic-executable")
+    kind.positionIndependent = false;
 }
 
 void LldView::look(StringRef arg) {
@@ -282,6 +309,7 @@ Expected<LinkOptions> parseLinkOptions(ArrayRef<const char *> argv,
       return e;
   }
 
+  o.fixedAddress = !kind.positionIndependent;
   if (kind.relocatable || kind.indexOnly || !kind.inputs) {
     // Nothing is laid out yet: all of it is for the link that finishes this.
     o.reserve = false;
@@ -310,10 +338,11 @@ void printAddedHelp(raw_ostream &os) {
 ADDED BY ld.relink (ld.relink(1) has the details):
   --patch-reserve=<list>  Room for later patches: KIND:SIZE or KIND:PERCENT%,
                           separated by + or a comma (not after -Wl), KIND one of
-                          text, rodata, relro, data, bss; and phdrs:N for an odd
-                          number of spare program headers. What is not named has
-                          its default:
-                          text:2%,rodata:1%,relro:512,data:1%,bss:4K,phdrs:3
+                          text, rodata, relro, data, bss, tls, record; and NAME:N for
+                          N spare entries of tables: frames, imports, ctors,
+                          phdrs (an odd number). Not named is the default:
+                          text:2%,rodata:1%,relro:512,data:1%,bss:4K,record:4K,
+                          tls:0,frames:16,imports:6,ctors:2,phdrs:3
   --patch-reserve=none, --no-patch-reserve
                           No room and no .note.relink: link as ld.lld does
   --function-padding=<n>  n bytes (32, 1K) or percent (10%) of room behind each

@@ -39,6 +39,14 @@ struct Padding {
   explicit operator bool() const { return bytes || percent; }
 };
 
+/// Room in tables that must grow where they are.
+struct TableRoom {
+  unsigned frames = 16;       ///< records of .eh_frame, rows of its search table
+  unsigned imports = 6;       ///< entries of .dynsym
+  unsigned constructors = 2;  ///< words of .init_array
+  uint64_t record = 4096;     ///< bytes, not loaded, for the record of patches
+};
+
 enum class HotPatchPolicy { Off, Allow, Require };
 
 /// Two segments for a patch and one for its tables.
@@ -47,6 +55,7 @@ constexpr unsigned defaultSpareHeaders = 3;
 struct LinkOptions {
   std::array<PoolRequest, reserve::poolKinds> pools; ///< by PoolKind - 1
   unsigned spareHeaders = defaultSpareHeaders;       ///< 0 or odd
+  TableRoom tables;
   bool reserve = true;       ///< an object with pools and a note is linked in
   bool askedReserve = false; ///< --patch-reserve was given
   Padding padding;
@@ -55,6 +64,7 @@ struct LinkOptions {
   bool patchMap = true;                    ///< --patch-map
   bool help = false;                       ///< --help
   bool trace = false;                      ///< --trace is the user's
+  bool fixedAddress = false; ///< the output is neither a PIE nor shared
   bool reproduce = false; ///< --reproduce: the inputs are written out as read
 
   /// The command line for lld, argv[0] included, without our options.

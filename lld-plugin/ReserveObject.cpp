@@ -20,17 +20,39 @@ namespace {
 
 using ELFT = object::ELF64LE;
 
-constexpr uint64_t poolAlign = 64;
+constexpr uint64_t poolAlign = 64, tlsAlign = 16;
 
 constexpr const char *poolSections[poolKinds] = {
     ".relink.text", ".relink.rodata", ".data.rel.ro.relink_pool",
-    ".relink.data", ".relink.bss"};
+    ".relink.data", ".relink.bss",    ".tdata.relink_pool"};
 constexpr uint64_t poolFlags[poolKinds] = {
     SHF_ALLOC | SHF_EXECINSTR, SHF_ALLOC, SHF_ALLOC | SHF_WRITE,
-    SHF_ALLOC | SHF_WRITE, SHF_ALLOC | SHF_WRITE};
+    SHF_ALLOC | SHF_WRITE, SHF_ALLOC | SHF_WRITE,
+    SHF_ALLOC | SHF_WRITE | SHF_TLS};
 
 template <typename T> StringRef rawBytes(const T &v) {
   return {reinterpret_cast<const char *>(&v), sizeof(T)};
+}
+
+/// A word to be filled in by the linker.
+struct Field {
+  enum Kind { Distance, ShortDistance, Address } kind;
+  uint64_t at;
+  unsigned symbol; ///< of a section: its index; others follow
+  int64_t addend = 0;
+};
+
+uint32_t relocationType(uint16_t machine, Field::Kind kind) {
+  bool arm = machine == EM_AARCH64;
+  switch (kind) {
+  case Field::Distance:
+    return arm ? uint32_t(R_AARCH64_PREL64) : uint32_t(R_X86_64_PC64);
+  case Field::ShortDistance:
+    return arm ? uint32_t(R_AARCH64_PREL32) : uint32_t(R_X86_64_PC32);
+  case Field::Address:
+    return arm ? uint32_t(R_AARCH64_ABS64) : uint32_t(R_X86_64_64);
+  }
+  llvm_unreachable("all kinds are named");
 }
 
 struct NewSection {
@@ -42,7 +64,17 @@ struct NewSection {
   uint32_t link = 0, info = 0, entrySize = 0;
   uint64_t offset = 0;
   int pool = -1;
+  std::vector<Field> fields;
 };
+
+/// Spare symbols come behind those of the sections; their number is known last.
+constexpr unsigned spareSymbols = 1u << 31;
+constexpr unsigned stringRoom = 192;
+/// Dynamic relocations for each spare import, with a symbol and relative.
+constexpr unsigned relocationsPerImport = 2, relativesPerImport = 2;
+/// Where the word lies that they are all of: at an odd address, so that relative
+/// ones are never packed (-z pack-relative-relocs).
+constexpr unsigned slotOffset = 1;
 
 /// A note record (gABI, "Note Section"): name and descriptor padded to 4.
 std::string note(uint32_t type, StringRef owner, StringRef desc) {
@@ -91,12 +123,18 @@ private:
     return sections.size(); // its index in the file
   }
   void addSpareNotes();
+  void addConstructors();
+  void addFrames();
+  void addDynamicRoom();
   void addNote();
   void addTables();
+  void addRelocations(unsigned symtab);
 
   uint16_t machine;
   const LinkOptions &options;
   std::vector<unsigned> poolIndices, spareIndices; ///< in the file
+  unsigned constructorIndex = 0, frameIndex = 0, slotIndex = 0; ///< or 0: none
+  std::vector<std::string> spareNames;
 };
 
 Builder::Builder(uint16_t machine, const LinkOptions &options,
@@ -106,6 +144,8 @@ Builder::Builder(uint16_t machine, const LinkOptions &options,
     if (!largest[i])
       continue;
     NewSection s{poolSections[i], SHT_PROGBITS, poolFlags[i], poolAlign, ""};
+    if (i + 1 == unsigned(PoolKind::Tls))
+      s.align = tlsAlign; // that of the whole block
     s.pool = i;
     if (i + 1 == unsigned(PoolKind::Bss))
       s.type = SHT_NOBITS;
@@ -114,6 +154,12 @@ Builder::Builder(uint16_t machine, const LinkOptions &options,
     poolIndices.push_back(add(std::move(s)));
   }
   addSpareNotes();
+  addConstructors();
+  addFrames();
+  addDynamicRoom();
+  if (options.tables.record)
+    add({recordPoolName, SHT_PROGBITS, 0, 8,
+         std::string(alignTo(options.tables.record, 8), '\0')});
   addNote();
   add({".note.gnu.property", SHT_NOTE, SHF_ALLOC, 8, propertyNote(machine)});
   add({".note.GNU-stack", SHT_PROGBITS, 0, 1, ""});
@@ -136,6 +182,85 @@ void Builder::addSpareNotes() {
   }
 }
 
+/// Words of .init_array that call a function which does nothing, until a patch
+/// needs them. The reserve is the last input, so they are the last to be called.
+void Builder::addConstructors() {
+  if (!options.tables.constructors)
+    return;
+  constexpr char x86[] = "\xf3\x0f\x1e\xfa\xc3";              // endbr64; ret
+  constexpr char arm[] = "\x5f\x24\x03\xd5\xc0\x03\x5f\xd6"; // bti c; ret
+  StringRef code = machine == EM_AARCH64 ? StringRef(arm, 8) : StringRef(x86, 5);
+  unsigned nothing = add({".text.relink.nothing", SHT_PROGBITS,
+                          SHF_ALLOC | SHF_EXECINSTR, 4, code.str()});
+  NewSection s{".init_array", SHT_INIT_ARRAY, SHF_ALLOC | SHF_WRITE, 8, ""};
+  s.data.resize(options.tables.constructors * 8);
+  for (unsigned i = 0; i < options.tables.constructors; ++i)
+    s.fields.push_back({Field::Address, i * 8, nothing});
+  constructorIndex = add(std::move(s));
+}
+
+constexpr unsigned cieSize = 32, fdeSize = 48;
+
+/// Records of the first bytes of the text pool, which nobody runs (LSB,
+/// "Exception Frames"). Their CIE is longer than others, so that lld does not
+/// join it with one, and the records stay together.
+void Builder::addFrames() {
+  if (!options.tables.frames || poolIndices.empty() ||
+      sections[poolIndices[0] - 1].pool + 1 != int(PoolKind::Text))
+    return;
+  auto word = [](uint32_t v) {
+    ulittle32_t w;
+    w = v;
+    return std::string(rawBytes(w));
+  };
+  NewSection s{".eh_frame", SHT_PROGBITS, SHF_ALLOC, 8, ""};
+  s.data = word(cieSize - 4) + word(0);
+  // Version, augmentation, code alignment, data alignment -8, return address
+  // column, encoding of addresses (relative to the field, 4 bytes); the rule for
+  // the frame's address.
+  if (machine == EM_AARCH64)
+    s.data += StringRef("\1zR\0\4\x78\x1e\1\x1b\x0c\x1f\0", 12);
+  else
+    s.data += StringRef("\1zR\0\1\x78\x10\1\x1b\x0c\7\x08\x90\1", 14);
+  s.data.resize(cieSize); // DW_CFA_nop
+  for (unsigned i = 0; i < options.tables.frames; ++i) {
+    uint32_t at = s.data.size();
+    s.fields.push_back({Field::ShortDistance, at + 8, poolIndices[0], i});
+    s.data += word(fdeSize - 4) + word(at + 4) + word(0) + word(1);
+    s.data.resize(at + fdeSize);
+  }
+  frameIndex = add(std::move(s));
+}
+
+/// Weak references to symbols that nobody defines: entries of .dynsym, names in
+/// .dynstr, and relocations, all of one word.
+void Builder::addDynamicRoom() {
+  if (!options.tables.imports)
+    return;
+  NewSection s{".data.rel.ro.relink_slot", SHT_PROGBITS,
+               SHF_ALLOC | SHF_WRITE, 8, std::string(16, '\0')};
+  auto refer = [&](std::string name, unsigned times) {
+    for (unsigned i = 0; i < times; ++i)
+      s.fields.push_back(
+          {Field::Address, slotOffset, spareSymbols + unsigned(spareNames.size())});
+    spareNames.push_back(std::move(name));
+  };
+  for (unsigned i = 1; i <= options.tables.imports; ++i)
+    refer(spareSymbolPrefix + std::to_string(i), relocationsPerImport);
+  std::string room = stringRoomPrefix;
+  room.resize(stringRoom, '.');
+  refer(std::move(room), 1);
+  // At a fixed address neither undefined nor own symbols have a dynamic
+  // relocation. What every program imports has one, if a library defines it.
+  unsigned more = options.tables.imports * relativesPerImport;
+  if (options.fixedAddress)
+    refer("__libc_start_main", more);
+  unsigned self = sections.size() + 1;
+  for (unsigned i = 0; i < more && !options.fixedAddress; ++i)
+    s.fields.push_back({Field::Address, slotOffset, self});
+  slotIndex = add(std::move(s));
+}
+
 void Builder::addNote() {
   Header h;
   memset(&h, 0, sizeof(h));
@@ -147,58 +272,94 @@ void Builder::addNote() {
   h.spareSize = sizeof(Spare);
   h.paddingBytes = options.padding.bytes;
   h.paddingPercent = options.padding.percent;
+  if (constructorIndex)
+    h.constructors = options.tables.constructors;
+  if (frameIndex) {
+    h.frameRows = options.tables.frames;
+    h.frameSize = options.tables.frames * fdeSize;
+  }
   std::string desc(rawBytes(h));
   desc.resize(desc.size() + poolIndices.size() * sizeof(Pool) +
               options.spareHeaders * sizeof(Spare));
   noteSection = sections.size();
-  unsigned noteIndex = add({".note.relink", SHT_NOTE, SHF_ALLOC, 4,
-                            note(reserveNoteType, noteOwner, desc)});
-  uint64_t at = 20 + sizeof(Header); // the descriptor starts at 20
-  std::string relocations;
-  auto relocate = [&](uint64_t place, unsigned target) {
-    ELFT::Rela r;
-    r.r_offset = place;
-    // Symbols are those of the sections, by the same numbers.
-    r.setSymbolAndType(target,
-                       machine == EM_AARCH64 ? uint32_t(R_AARCH64_PREL64)
-                                             : uint32_t(R_X86_64_PC64),
-                       false);
-    r.r_addend = 0;
-    relocations += rawBytes(r);
-  };
+  NewSection s{".note.relink", SHT_NOTE, SHF_ALLOC, 4,
+               note(reserveNoteType, noteOwner, desc)};
+  constexpr uint64_t start = 20; // of the descriptor
+  if (constructorIndex)
+    s.fields.push_back({Field::Distance,
+                        start + offsetof(Header, constructorDistance),
+                        constructorIndex});
+  if (frameIndex) // behind the CIE, which lld might have moved
+    s.fields.push_back({Field::Distance, start + offsetof(Header, frameDistance),
+                        frameIndex, cieSize});
+  if (slotIndex)
+    s.fields.push_back({Field::Distance, start + offsetof(Header, slotDistance),
+                        slotIndex, slotOffset});
+  uint64_t at = start + sizeof(Header);
   for (unsigned index : poolIndices) {
-    relocate(at + offsetof(Pool, distance), index);
+    s.fields.push_back({Field::Distance, at + offsetof(Pool, distance), index});
     at += sizeof(Pool);
   }
   for (unsigned index : spareIndices) {
-    relocate(at + offsetof(Spare, distance), index);
+    s.fields.push_back({Field::Distance, at + offsetof(Spare, distance), index});
     at += sizeof(Spare);
   }
-  NewSection s{".rela.note.relink", SHT_RELA, SHF_INFO_LINK, 8, relocations};
-  s.info = noteIndex;
-  s.entrySize = sizeof(ELFT::Rela);
   add(std::move(s));
 }
 
-void Builder::addTables() {
-  std::string symbols(sizeof(ELFT::Sym), '\0');
+/// Symbols are those of the sections, by the same numbers, then spare ones.
+void Builder::addRelocations(unsigned symtab) {
   unsigned count = sections.size();
-  for (unsigned i = 1; i <= count; ++i) {
+  for (unsigned i = 0; i < count; ++i) {
+    if (sections[i].fields.empty())
+      continue;
+    std::string relocations;
+    for (const Field &f : sections[i].fields) {
+      ELFT::Rela r;
+      r.r_offset = f.at;
+      r.setSymbolAndType(f.symbol < spareSymbols
+                             ? f.symbol
+                             : f.symbol - spareSymbols + symtab,
+                         relocationType(machine, f.kind), false);
+      r.r_addend = f.addend;
+      relocations += rawBytes(r);
+    }
+    NewSection s{".rela" + sections[i].name, SHT_RELA, SHF_INFO_LINK, 8,
+                 relocations};
+    s.info = i + 1;
+    s.link = symtab;
+    s.entrySize = sizeof(ELFT::Rela);
+    add(std::move(s));
+  }
+}
+
+void Builder::addTables() {
+  // .symtab stands in front of the relocations, so that its number, which is
+  // that of the first symbol behind the sections', is known.
+  unsigned symtabIndex = sections.size() + 1;
+  std::string symbols(sizeof(ELFT::Sym), '\0'), names(1, '\0');
+  auto addSymbol = [&](uint8_t binding, uint8_t type, unsigned section,
+                       uint32_t name) {
     ELFT::Sym s;
     memset(&s, 0, sizeof(s));
-    s.setBindingAndType(STB_LOCAL, STT_SECTION);
-    s.st_shndx = i;
+    s.setBindingAndType(binding, type);
+    s.st_shndx = section;
+    s.st_name = name;
     symbols += rawBytes(s);
+  };
+  for (unsigned i = 1; i < symtabIndex; ++i)
+    addSymbol(STB_LOCAL, STT_SECTION, i, 0);
+  for (const std::string &name : spareNames) {
+    addSymbol(STB_WEAK, STT_NOTYPE, SHN_UNDEF, names.size());
+    names += name + '\0';
   }
   NewSection symtab{".symtab", SHT_SYMTAB, 0, 8, symbols};
-  symtab.info = count + 1; // the first that is not local
+  symtab.info = symtabIndex; // the first that is not local
   symtab.entrySize = sizeof(ELFT::Sym);
-  symtab.link = count + 2;
-  unsigned index = add(std::move(symtab));
-  for (NewSection &s : sections)
-    if (s.type == SHT_RELA)
-      s.link = index;
-  add({".strtab", SHT_STRTAB, 0, 1, std::string(1, '\0')});
+  symtab.link = symtabIndex + 1;
+  add(std::move(symtab));
+  add({".strtab", SHT_STRTAB, 0, 1, names});
+  addRelocations(symtabIndex);
   add({".shstrtab", SHT_STRTAB, 0, 1, std::string(1, '\0')});
   for (const NewSection &s : sections)
     sections.back().data += s.name + '\0';

@@ -68,6 +68,8 @@ void Composer::composeStandIn() {
       ArrayRef<uint8_t> initial = image.bytesAt(p->p_vaddr, p->p_filesz);
       tls->data.assign(initial.begin(), initial.end());
       tls->data.resize(t.appSize);
+      standIn.addSection(".relink.apptlsend", SHT_PROGBITS,
+                         SHF_ALLOC | SHF_WRITE | SHF_TLS | retain);
     }
   }
   // Indices: pinnedSection() may add sections while symbols are added.

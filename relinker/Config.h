@@ -64,6 +64,7 @@ struct Config {
   bool keepRegisters = true;   ///< save what -fipa-ra callers may rely on
   std::vector<std::string> accepted; ///< --accept: names of Refusals
   bool dropPrivileges = false; ///< allow losing setuid, capabilities, owner
+  bool useReserve = true; ///< put the patch where ld.relink has left room
   bool record = true; ///< keep what is needed to verify and revert
   bool dryRun = false;
   bool verbose = false;

@@ -145,6 +145,9 @@ private:
   void writeTls();
   void writeWritable();
   void writeReadOnly();
+  void writePools();
+  void writePool(reserve::PoolKind pool);
+  void writeTlsPool();
   void writeLinkerTables();
   void writeDebugInfo();
 
@@ -183,12 +186,88 @@ void Script::writeTls() {
   uint64_t tail = alignTo(t.appSize, t.appAlign);
   out << "  .relink.tdata : ALIGN(" << t.align << ") {\n";
   if (library)
-    out << "    *(.relink.apptls) " << fresh << "\n";
+    out << "    *(.relink.apptls) *(.relink.apptlsend) " << fresh << "\n";
   else
     out << "    " << fresh << " . = ALIGN(. + " << tail << ", " << t.align
-        << ") - " << tail << "; *(.relink.apptls) . = . + "
+        << ") - " << tail << "; *(.relink.apptls) *(.relink.apptlsend) . = . + "
         << tail - t.appSize << ";\n";
   out << "  } :rw :tls\n";
+}
+
+// What the sections of each kind are made of.
+constexpr char textSections[] =
+    "  .relink.text : { *(.text .text.*) } :%\n"
+    "  .relink.plt : { *(.plt) *(.plt.*) *(.iplt) } :%\n";
+constexpr char rodataSections[] =
+    "  .relink.rodata : { *(.rodata .rodata.*) } :%\n"
+    "  .relink.gcc_except_table : { *(.gcc_except_table .gcc_except_table.*) } "
+    ":%\n";
+constexpr char frameSections[] = "  .relink.eh_frame : { *(.eh_frame) } :%\n";
+constexpr char relroSections[] =
+    "  .relink.dynamic : { *(.relink.dynamic) } :%\n"
+    "  .relink.data.rel.ro : { *(.data.rel.ro .data.rel.ro.*) } :%\n"
+    "  .relink.got : { *(.got) *(.got.plt) *(.igot.plt) } :%\n";
+constexpr char dataSections[] = "  .relink.data : { *(.data .data.*) } :%\n";
+constexpr char bssSections[] =
+    "  .relink.bss : { *(.bss .bss.* COMMON) *(.bss.rel.ro) } :%\n";
+
+/// The sections, in the given segment.
+std::string inSegment(StringRef sections, StringRef segment) {
+  std::string text;
+  for (char ch : sections)
+    ch == '%' ? void(text += segment) : text.push_back(ch);
+  return text;
+}
+
+void Script::writePool(reserve::PoolKind pool) {
+  using reserve::PoolKind;
+  const ReserveSpace &space = *placement.reserve;
+  std::string segment = ("pool" + Twine(unsigned(pool))).str();
+  auto put = [&](PoolKind kind, StringRef sections) {
+    if (space.homeOf(kind) == pool)
+      out << inSegment(sections, segment);
+  };
+  out << "  . = " << hex(space.pool(pool).start) << ";\n";
+  put(PoolKind::Text, textSections);
+  put(PoolKind::ReadOnly, rodataSections);
+  if (!space.spareRows)
+    put(PoolKind::ReadOnly, frameSections);
+  put(PoolKind::Relro, relroSections);
+  put(PoolKind::Data, dataSections);
+  put(PoolKind::Bss, bssSections);
+  out << "  HIDDEN(relink.pool" << unsigned(pool) << " = .);\n";
+}
+
+/// The block has the size it had, and new variables lie in the middle of it. A
+/// segment ends with its last section.
+void Script::writeTlsPool() {
+  constexpr unsigned kind = unsigned(reserve::PoolKind::Tls);
+  const TlsLayout &t = inputs.tls;
+  out << "  .relink.apptls " << hex(t.address)
+      << " : { *(.relink.apptls) } :NONE :tls\n"
+      << "  .relink.tdata " << hex(placement.reserve->pool(reserve::PoolKind::Tls).start)
+      << " : { *(.tdata .tdata.*) *(.tbss .tbss.* .tcommon) HIDDEN(relink.pool"
+      << kind << " = .); } :pool" << kind << " :tls\n"
+      << "  .relink.apptlsend " << hex(t.address + t.appSize)
+      << " : { *(.relink.apptlsend) } :NONE :tls\n";
+}
+
+/// Each pool is a segment of its own here, at its place in the app.
+void Script::writePools() {
+  const ReserveSpace &space = *placement.reserve;
+  for (unsigned i = 1; i < reserve::poolKinds; ++i)
+    writePool(reserve::PoolKind(i));
+  if (inputs.tls.grows)
+    writeTlsPool();
+  if (space.spareRows)
+    // Records are multiples of 4, and .eh_frame has no gaps.
+    out << "  .relink.eh_frame " << hex(space.framesStart)
+        << " : SUBALIGN(4) { *(.eh_frame) } :frames\n";
+  out << "  . = " << hex(space.constructorsStart) << ";\n"
+      << "  .relink.init_array : { *(SORT_BY_INIT_PRIORITY(.init_array.[0-9]*)) "
+         "*(.init_array) } :ctors\n"
+         "  /DISCARD/ : { *(.init_array.relink.old) }\n"
+      << "  . = " << hex(placement.address) << ";\n";
 }
 
 void Script::writeWritable() {
@@ -196,26 +275,18 @@ void Script::writeWritable() {
          "*(SORT_BY_INIT_PRIORITY(.init_array.*)) *(.init_array) } :rw\n"
          "  .relink.fini_array : ALIGN(8) { *(.fini_array.relink.old) "
          "*(SORT_BY_INIT_PRIORITY(.fini_array.*)) *(.fini_array) } :rw\n"
-         "  .relink.dynamic : { *(.relink.dynamic) } :rw\n"
-         "  .relink.data.rel.ro : { *(.data.rel.ro .data.rel.ro.*) } :rw\n"
-         "  .relink.got : { *(.got) *(.got.plt) *(.igot.plt) } :rw\n"
-         "  .relink.data : { *(.data .data.*) } :rw\n"
-         "  HIDDEN(relink.file_end = .);\n"
-         "  .relink.bss : { *(.bss .bss.* COMMON) *(.bss.rel.ro) } :rw\n"
-         "  HIDDEN(relink.rw_end = .);\n"
+      << inSegment(relroSections, "rw") << inSegment(dataSections, "rw")
+      << "  HIDDEN(relink.file_end = .);\n"
+      << inSegment(bssSections, "rw")
+      << "  HIDDEN(relink.rw_end = .);\n"
          "  . = relink.rw_end == relink.start ? . : ALIGN(4096)"
       << (placement.identity ? "" : " + (relink.file_end & 4095)") << ";\n"
          "  HIDDEN(relink.rx_start = .);\n";
 }
 
 void Script::writeReadOnly() {
-  out << "  .relink.text : { *(.text .text.*) } :rx\n"
-         "  .relink.plt : { *(.plt) *(.plt.*) *(.iplt) } :rx\n"
-         "  .relink.rodata : { *(.rodata .rodata.*) } :rx\n"
-         "  .relink.eh_frame : { *(.eh_frame) } :rx\n"
-         "  .relink.gcc_except_table : { *(.gcc_except_table "
-         ".gcc_except_table.*) } :rx\n"
-         "  HIDDEN(relink.rx_end = .);\n";
+  out << inSegment(textSections, "rx") << inSegment(rodataSections, "rx")
+      << inSegment(frameSections, "rx") << "  HIDDEN(relink.rx_end = .);\n";
 }
 
 void Script::writeLinkerTables() {
@@ -237,18 +308,27 @@ void Script::writeDebugInfo() {
 
 std::string Script::write() {
   out << "PHDRS {\n  rw PT_LOAD FLAGS(6);\n  rx PT_LOAD FLAGS(5);\n";
+  if (placement.reserve) {
+    for (unsigned i = 1; i <= reserve::poolKinds; ++i)
+      out << "  pool" << i << " PT_LOAD;\n";
+    out << "  frames PT_LOAD FLAGS(4);\n  ctors PT_LOAD FLAGS(6);\n";
+  }
   if (inputs.tls.present)
     out << "  tls PT_TLS;\n";
   out << "  tables PT_LOAD FLAGS(4);\n}\nSECTIONS {\n";
   writeApp();
   if (inputs.tls.present && !inputs.tls.grows)
     writeTls();
-  out << "  . = " << hex(placement.address) << ";\n"
-      << "  HIDDEN(relink.start = .);\n";
-  if (inputs.tls.grows)
-    writeTls();
-  writeWritable();
-  writeReadOnly();
+  if (placement.reserve) {
+    writePools();
+  } else {
+    out << "  . = " << hex(placement.address) << ";\n"
+        << "  HIDDEN(relink.start = .);\n";
+    if (inputs.tls.grows)
+      writeTls();
+    writeWritable();
+    writeReadOnly();
+  }
   writeLinkerTables();
   writeDebugInfo();
   out << "}\n";

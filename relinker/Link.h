@@ -9,6 +9,7 @@
 #define RELINK_LINK_H
 
 #include "Compose.h"
+#include "ReserveSpace.h"
 
 namespace relink {
 
@@ -19,6 +20,9 @@ struct Placement {
   /// Offsets are addresses less the load base all through the new segments, as
   /// a program header table among them needs.
   bool identity = false;
+  /// The patch goes into the app's reserve; only the linker's own tables, which
+  /// nobody keeps, lie at `address`.
+  const ReserveSpace *reserve = nullptr;
 };
 
 /// First free place behind the app, in memory and in the file. An error if the

@@ -134,6 +134,12 @@ Expected<PatchImage> PatchImage::read(std::unique_ptr<MemoryBuffer> buffer) {
   mark("relink.rw_end", p.rwEnd);
   mark("relink.rx_start", p.rxStart);
   mark("relink.rx_end", p.rxEnd);
+  for (unsigned i = 0; i < reserve::poolKinds; ++i)
+    mark(("relink.pool" + Twine(i + 1)).str(), p.poolEnds[i]);
+  // The first pool may be missing, and with it lie at 0; not all can.
+  p.isInReserve = any_of(p.poolEnds, [](uint64_t end) { return end; });
+  if (p.isInReserve)
+    return p;
   if (!p.start || p.fileEnd < p.start || p.rwEnd < p.fileEnd ||
       p.rxStart < p.rwEnd || p.rxEnd < p.rxStart)
     return makeError("the link's result is not laid out as its script says");

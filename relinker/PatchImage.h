@@ -45,6 +45,11 @@ struct PatchImage {
   uint64_t start = 0, fileEnd = 0, rwEnd = 0; ///< writable part
   uint64_t rxStart = 0, rxEnd = 0;            ///< code and constants
 
+  /// In a reserve there are no such parts, but the ends of what lies in each
+  /// pool, by PoolKind - 1.
+  std::array<uint64_t, reserve::poolKinds> poolEnds{};
+  bool isInReserve = false;
+
   bool hasWritable() const { return rwEnd > start; }
   const PatchSection *section(llvm::StringRef name) const;
   const PatchSymbol *symbol(llvm::StringRef name) const;

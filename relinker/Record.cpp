@@ -24,7 +24,7 @@ namespace {
 
 constexpr char magic[16] = {'r', 'e', 'l', 'i', 'n', 'k', ' ', 'r',
                             'e', 'c', 'o', 'r', 'd', 0,   '\r', '\n'};
-constexpr uint32_t version = 1, hasSha = 1;
+constexpr uint32_t version = 1, hasSha = 1, inside = 2;
 constexpr uint64_t mostDescription = uint64_t(16) << 20;
 
 class Writer {
@@ -70,7 +70,7 @@ std::vector<uint8_t> encodeRecord(const Record &r) {
   Writer w;
   w.raw(ArrayRef(reinterpret_cast<const uint8_t *>(magic), sizeof(magic)));
   w.u32(version);
-  w.u32(r.original.sha ? hasSha : 0);
+  w.u32((r.original.sha ? hasSha : 0) | (r.isInside ? inside : 0));
   w.u64(r.original.size);
   w.u64(r.elfEnd);
   w.u64(r.tailOffset);
@@ -182,6 +182,7 @@ Expected<Record> Reader::run() {
   uint32_t edits = read32le(p + 56), blocks = read32le(p + 60);
   uint64_t unpacked = read32le(p + 64), packed = read32le(p + 68);
   llvm::copy(bytes.slice(72, 32), r.original.tree.begin());
+  r.isInside = read32le(p + 20) & inside;
   if (read32le(p + 20) & hasSha) {
     r.original.sha.emplace();
     llvm::copy(bytes.slice(104, 32), r.original.sha->begin());
@@ -193,9 +194,12 @@ Expected<Record> Reader::run() {
     return error("it is truncated");
   r.size = packedAt + packed;
   uint64_t size = file.bytes().size();
-  if (r.resultSize != size || r.original.size < r.elfEnd || r.elfEnd > r.tailOffset ||
+  if (r.resultSize != size || r.original.size < r.elfEnd ||
+      (r.elfEnd > r.tailOffset && !r.isInside) ||
       r.tailOffset > offset || r.payloadSize() > size - offset - r.size ||
-      blocks != divideCeil(r.original.size, hashBlock))
+      blocks != divideCeil(r.original.size, hashBlock) ||
+      (r.isInside && (r.original.size != size || r.elfEnd != size ||
+                      r.tailOffset != offset)))
     return error("it is of a file of another size; has the patched file been "
                  "stripped or edited since?");
   for (uint32_t i = 0; i < blocks; ++i)
@@ -214,23 +218,72 @@ bool startsRecord(ArrayRef<uint8_t> bytes) {
 
 } // namespace
 
-Expected<std::optional<Record>> readRecord(const Image &file) {
+/// Size of the record at the start of \p bytes, as it states it; 0 if that can't
+/// be.
+static uint64_t sizeOf(ArrayRef<uint8_t> bytes) {
+  if (!startsRecord(bytes))
+    return 0;
+  uint64_t size = editsOffset + uint64_t(read32le(&bytes[56])) * editEntrySize +
+                  uint64_t(read32le(&bytes[60])) * 8 + read32le(&bytes[68]);
+  return size <= bytes.size() ? size : 0;
+}
+
+static bool isInside(ArrayRef<uint8_t> record) {
+  return read32le(&record[20]) & inside;
+}
+
+std::optional<RecordPool> findRecordPool(const Image &file) {
+  for (const Section &s : file.sections) {
+    if (s.name != recordSection || s.isAlloc() || s.offset % 8 ||
+        s.offset > file.bytes().size() || s.size > file.bytes().size() - s.offset)
+      continue;
+    ArrayRef<uint8_t> bytes = file.bytes().slice(s.offset, s.size);
+    uint64_t at = 0;
+    while (at < s.size)
+      if (uint64_t size = sizeOf(bytes.drop_front(at));
+          size && isInside(bytes.drop_front(at)))
+        at = alignTo(at + size, 8);
+      else
+        break;
+    // What a patch appended has the same name, and is no pool.
+    if (at >= s.size || llvm::all_of(bytes.drop_front(at), [](uint8_t b) { return !b; }))
+      return RecordPool{s.offset, s.size, std::min(at, s.size)};
+  }
+  return std::nullopt;
+}
+
+/// Where the newest record may be, the likeliest first.
+static SmallVector<uint64_t, 3> findRecords(const Image &file) {
+  SmallVector<uint64_t, 3> out;
+  if (auto pool = findRecordPool(file)) {
+    uint64_t at = 0, last = 0;
+    while (at < pool->used) {
+      last = at;
+      at += alignTo(sizeOf(file.bytes().drop_front(pool->offset + at)), 8);
+    }
+    if (pool->used)
+      out.push_back(pool->offset + last);
+  }
+  out.push_back(alignTo(file.elfEnd, 8));
   // An older patch's record lies in front of a newer one's.
   const Section *found = nullptr;
   for (const Section &s : file.sections)
     if (s.name == recordSection && (!found || s.offset > found->offset))
       found = &s;
-  uint64_t behind = alignTo(file.elfEnd, 8);
-  SmallVector<uint64_t, 2> candidates = {behind};
   if (found)
-    candidates.push_back(found->offset);
+    out.push_back(found->offset);
+  return out;
+}
+
+Expected<std::optional<Record>> readRecord(const Image &file) {
+  SmallVector<uint64_t, 3> candidates = findRecords(file);
   for (uint64_t offset : candidates) {
     if (offset > file.bytes().size())
       continue;
     ArrayRef<uint8_t> bytes = file.bytes().drop_front(offset);
     if (!startsRecord(bytes))
       continue;
-    // That of an older patch is part of the payload of a newer one.
+    // That of an older patch is part of the original of a newer one.
     bool isNewest = read64le(&bytes[resultSizeOffset]) == file.bytes().size();
     if (isNewest || offset == candidates.back()) {
       auto record = Reader(file, bytes, offset).run();
@@ -244,11 +297,13 @@ Expected<std::optional<Record>> readRecord(const Image &file) {
 
 Digest hashTail(ArrayRef<uint8_t> file, const Record &r) {
   uint64_t hashAt = r.offset + tailHashOffset;
+  uint64_t start = r.isInside ? r.offset : r.elfEnd;
+  uint64_t end = r.isInside ? r.offset + r.size : file.size() - r.payloadSize();
   BLAKE3 h;
-  h.update(file.slice(r.elfEnd, hashAt - r.elfEnd));
+  h.update(file.slice(start, hashAt - start));
   h.update(Digest{});
   uint64_t from = hashAt + sizeof(Digest);
-  h.update(file.slice(from, file.size() - r.payloadSize() - from));
+  h.update(file.slice(from, end - from));
   return h.final<32>();
 }
 
@@ -259,6 +314,8 @@ std::vector<uint8_t> restore(ArrayRef<uint8_t> file, const Record &r) {
     std::copy_n(from, e.size, out.begin() + e.offset);
     from += e.size;
   }
+  if (r.isInside)
+    std::fill_n(out.begin() + r.offset, r.size, 0);
   ArrayRef<uint8_t> payload = file.take_back(r.payloadSize());
   out.insert(out.end(), payload.begin(), payload.end());
   return out;

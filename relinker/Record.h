@@ -39,6 +39,8 @@ struct Record {
 
   uint64_t offset = 0; ///< of the record in the file it was read from
   uint64_t size = 0;
+  /// Nothing was appended: the record lies where the original has zeros.
+  bool isInside = false;
 
   /// Whether a file of this hash is the original.
   bool isOriginal(const FileHash &hash) const {
@@ -47,6 +49,8 @@ struct Record {
   }
   /// Bytes behind elfEnd in the original: a payload (a zip), or an older record.
   uint64_t payloadSize() const { return original.size - elfEnd; }
+  /// Whether the file's byte at \p at was appended by the patch.
+  bool isAppended(uint64_t at) const { return !isInside && at >= tailOffset; }
 };
 
 constexpr llvm::StringLiteral recordSection = ".patch.record";
@@ -55,6 +59,15 @@ constexpr uint64_t tailHashOffset = 136;
 constexpr uint64_t resultSizeOffset = 48;
 /// And the checks of its edits: each the last 8 bytes of 24.
 constexpr uint64_t editsOffset = 168, editEntrySize = 24;
+
+/// A section that ld.relink made for records, which lie in it one behind the
+/// other, each at a multiple of 8.
+struct RecordPool {
+  uint64_t offset = 0, size = 0; ///< in the file
+  uint64_t used = 0;             ///< bytes from its start
+};
+
+std::optional<RecordPool> findRecordPool(const Image &file);
 
 std::vector<uint8_t> encodeRecord(const Record &record);
 
@@ -65,7 +78,8 @@ void normalizeEdits(std::vector<RecordedEdit> &edits);
 /// is one that can't be read, or that contradicts the file's size.
 llvm::Expected<std::optional<Record>> readRecord(const Image &file);
 
-/// BLAKE3 of what a patch appended to \p file, the hash itself left out.
+/// BLAKE3 of what a patch appended to \p file, or of the record if it appended
+/// nothing; with zeros for the hash itself.
 Digest hashTail(llvm::ArrayRef<uint8_t> file, const Record &record);
 
 /// The file as it was before the newest patch, as far as \p record tells; its

@@ -21,14 +21,13 @@
 #include "Error.h"
 #include "Imports.h"
 #include "Inlining.h"
+#include "Join.h"
 #include "Layouts.h"
-#include "Link.h"
 #include "PatchFiles.h"
 #include "PatchReader.h"
 #include "Rules.h"
 #include "Selections.h"
 #include "Security.h"
-#include "Splice.h"
 
 using namespace llvm;
 
@@ -146,26 +145,21 @@ Expected<Report> relink(const Config &config) {
   auto inputs = composeInputs(config, app, imports, unwind, **target, plan);
   if (!inputs)
     return inputs.takeError();
-  auto placement = placeBehind(app, !canGrowProgramHeaders(app, 3));
-  if (!placement)
-    return placement.takeError();
-  auto linked = linkPatch(app, plan, *inputs, *placement);
-  if (!linked)
-    return linked.takeError();
-  auto patch = PatchImage::read(std::move(*linked));
-  if (!patch)
-    return patch.takeError();
 
-  // Join the two. When this is done the output is fixed, byte for byte.
+  // Link the patch, and join the two. When this is done the output is fixed,
+  // byte for byte.
   std::optional<Identity> identity;
-  if (original) {
-    identity.emplace(Identity{original->get(), buildId(toStringRef(app.bytes())), {}});
+  auto identify = [&]() -> Expected<const Identity *> {
+    if (!original || identity)
+      return identity ? &*identity : nullptr;
+    identity.emplace(
+        Identity{original->get(), buildId(toStringRef(app.bytes())), {}});
     if (Error e = hashPatches(files->used(), *identity))
       return e;
-  }
-  auto output = splice({config, app, plan, *inputs, *patch, unwind, **target,
-                        identity ? &*identity : nullptr},
-                       *placement);
+    return &*identity;
+  };
+  auto output = joinPatch(
+      {config, app, plan, *inputs, unwind, **target, identify});
   if (!output)
     return output.takeError();
 

@@ -8,6 +8,7 @@
 #include "Report.h"
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Demangle/Demangle.h"
 
 using namespace llvm;
@@ -43,6 +44,8 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   r.redirectedCalls = output.redirectedCalls;
   r.redirectedSlots = output.redirectedSlots;
   r.notes.insert(r.notes.end(), plan.notes.begin(), plan.notes.end());
+  for (auto [kind, bytes] : output.reserveTaken)
+    r.reserve.push_back({reserve::poolNames[unsigned(kind) - 1], bytes});
   r.appSize = image.bytes().size();
   r.outputSize = output.hasTail() ? output.tailOffset + output.tail.size()
                                   : r.appSize;
@@ -112,6 +115,13 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
   if (r.redirectedCalls || r.redirectedSlots)
     os << "  redirected " << r.redirectedCalls << " calls, "
        << r.redirectedSlots << " virtual table slots\n";
+  if (!r.reserve.empty()) {
+    os << "  reserve  ";
+    ListSeparator separator;
+    for (const auto &[kind, bytes] : r.reserve)
+      os << separator << bytes << " bytes of " << kind;
+    os << " taken\n";
+  }
   for (const auto &[name, text] : r.remarks)
     os << "  remark   " << demangle(name) << ": " << text << "\n";
   for (const std::string &n : r.notes)
@@ -148,6 +158,7 @@ json::Array toJson(ArrayRef<ReplacedFunction> functions) {
                                {"oldSize", f.oldSize},
                                {"newAddress", f.newAddress},
                                {"newSize", f.newSize},
+                               {"newEntry", f.newEntry},
                                {"method", toString(f.method)},
                                {"keeps", f.preserved}});
   return out;
@@ -179,6 +190,9 @@ json::Value toJson(const Report &r) {
     edits.push_back(json::Object{{"offset", offset},
                                  {"size", edit.first},
                                  {"what", edit.second}});
+  json::Array reserve;
+  for (const auto &[kind, bytes] : r.reserve)
+    reserve.push_back(json::Object{{"kind", kind}, {"taken", bytes}});
   for (const auto &[name, text] : r.remarks)
     remarks.push_back(json::Object{{"name", name}, {"text", text}});
   return json::Object{{"version", 1},
@@ -204,6 +218,7 @@ json::Value toJson(const Report &r) {
                       {"remarks", std::move(remarks)},
                       {"notes", json::Array(r.notes)},
                       {"edits", std::move(edits)},
+                      {"reserve", std::move(reserve)},
                       {"appSize", r.appSize},
                       {"outputSize", r.outputSize},
                       {"bytesChanged", r.bytesChanged},

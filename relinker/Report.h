@@ -40,6 +40,8 @@ struct Report {
   std::vector<std::string> linesOnly, unchanged, added, imports, libraries, exports, notes;
   std::vector<std::pair<std::string, std::string>> remarks;
   std::vector<std::pair<uint64_t, std::pair<uint64_t, std::string>>> edits;
+  /// What was taken of each pool, in bytes.
+  std::vector<std::pair<std::string, uint64_t>> reserve;
   uint64_t appSize = 0, outputSize = 0, bytesChanged = 0, bytesAppended = 0;
   bool written = false;
 };

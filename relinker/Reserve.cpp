@@ -7,6 +7,7 @@
 
 #include "Reserve.h"
 #include "Error.h"
+#include "ReserveSpace.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -19,7 +20,7 @@ namespace {
 
 struct Descriptor {
   ArrayRef<uint8_t> bytes;
-  uint64_t address = 0; ///< of bytes
+  uint64_t address = 0, offset = 0; ///< of bytes
 };
 
 /// The descriptor of the note of type 1 in a PT_NOTE (gABI, "Note Section").
@@ -34,7 +35,8 @@ std::optional<Descriptor> findNote(const Image &image, const Phdr &segment) {
       return std::nullopt;
     if (head[2] == reserveNoteType && nameSize == sizeof(noteOwner) &&
         !memcmp(all.data() + at + 12, noteOwner, nameSize))
-      return Descriptor{all.slice(desc, descSize), segment.p_vaddr + desc};
+      return Descriptor{all.slice(desc, descSize), segment.p_vaddr + desc,
+                        uint64_t(all.data() - image.bytes().data()) + desc};
     at = alignTo(desc + descSize, align);
   }
   return std::nullopt;
@@ -48,6 +50,8 @@ public:
 private:
   Error readPools(uint64_t at, unsigned count, unsigned size);
   Error readSpares(uint64_t at, unsigned count, unsigned size);
+  Error readTables(const Header &h);
+  void readDynamicRoom();
   Error error(const Twine &what) const {
     return makeError(image.path + ": its .note.relink " + what +
                      "\n>>> remedy: link it again with ld.relink");
@@ -72,6 +76,8 @@ Error Reader::readPools(uint64_t at, unsigned count, unsigned size) {
     pool.address = place(at + offsetof(Pool, distance), p->distance);
     pool.size = p->size;
     pool.used = p->used;
+    pool.sizeField = note.offset + at + offsetof(Pool, size);
+    pool.usedField = note.offset + at + offsetof(Pool, used);
     const Phdr *load = image.loadAt(pool.address);
     uint64_t inside = load ? pool.address - load->p_vaddr : 0;
     if (!load || pool.size > load->p_memsz - inside || pool.used > pool.size)
@@ -105,11 +111,11 @@ Error Reader::readSpares(uint64_t at, unsigned count, unsigned size) {
 }
 
 Expected<Reserve> Reader::read() {
-  if (note.bytes.size() < sizeof(Header))
+  if (note.bytes.size() < leastHeaderSize)
     return error("is too short");
   auto *h = reinterpret_cast<const Header *>(note.bytes.data());
   out.version = h->version;
-  if (!h->version || h->headerSize < sizeof(Header) ||
+  if (!h->version || h->headerSize < leastHeaderSize ||
       h->poolSize < sizeof(Pool) || h->spareSize < sizeof(Spare))
     return error("has records shorter than those of version 1");
   uint64_t pools = h->headerSize;
@@ -128,7 +134,50 @@ Expected<Reserve> Reader::read() {
     return e;
   if (Error e = readSpares(spares, h->spareCount, h->spareSize))
     return e;
+  if (h->headerSize >= sizeof(Header))
+    if (Error e = readTables(*h))
+      return e;
+  readDynamicRoom();
+  out.record = findRecordPool(image);
   return std::move(out);
+}
+
+Error Reader::readTables(const Header &h) {
+  auto isThere = [&](uint64_t address, uint64_t size) {
+    return !image.bytesAt(address, size).empty();
+  };
+  if (h.constructors) {
+    out.constructorCount = h.constructors;
+    out.constructors = place(offsetof(Header, constructorDistance),
+                             h.constructorDistance);
+    if (!isThere(out.constructors, out.constructorCount * 8))
+      return error("has words of .init_array at " + hex(out.constructors) +
+                   ", which is not in the file");
+  }
+  if (h.slotDistance)
+    out.slot = place(offsetof(Header, slotDistance), h.slotDistance);
+  if (h.frameRows && h.frameRows <= mostFrameRows) {
+    out.frameRows = h.frameRows;
+    out.frameSize = h.frameSize;
+    out.frames = place(offsetof(Header, frameDistance), h.frameDistance);
+    if (!isThere(out.frames, out.frameSize))
+      return error("has room in .eh_frame at " + hex(out.frames) +
+                   ", which is not in the file");
+  }
+  return Error::success();
+}
+
+void Reader::readDynamicRoom() {
+  ArrayRef<Sym> symbols = image.dynamicSymbols();
+  for (unsigned i = 1; i < symbols.size(); ++i) {
+    if (symbols[i].st_shndx != SHN_UNDEF || symbols[i].st_value)
+      continue;
+    StringRef name = image.dynamicName(symbols[i]);
+    if (name.starts_with(spareSymbolPrefix))
+      out.spareSymbols.push_back(i);
+    else if (name.starts_with(stringRoomPrefix))
+      out.stringRoom = i;
+  }
 }
 
 const char *toString(HotPatchKind kind) {
@@ -147,6 +196,24 @@ const char *toString(HotPatchKind kind) {
 
 } // namespace
 
+const ReservePool *Reserve::pool(PoolKind kind) const {
+  for (const ReservePool &p : pools)
+    if (p.kind == kind)
+      return &p;
+  return nullptr;
+}
+
+bool Reserve::isInPool(uint64_t address) const {
+  return llvm::any_of(pools, [&](const ReservePool &p) {
+    return address >= p.address && address - p.address < p.size;
+  });
+}
+
+bool isReserveSymbol(StringRef name) {
+  return name.starts_with(spareSymbolPrefix) ||
+         name.starts_with(stringRoomPrefix);
+}
+
 Expected<std::optional<Reserve>> readReserve(const Image &image) {
   for (const Phdr &p : image.segments)
     if (p.p_type == PT_NOTE)
@@ -159,8 +226,9 @@ Expected<std::optional<Reserve>> readReserve(const Image &image) {
   return std::nullopt;
 }
 
-void printReserve(const Reserve &r, StringRef path, raw_ostream &os) {
-  os << path << ": reserve, version " << r.version << "\n";
+void printReserve(const Image &image, const Reserve &r, raw_ostream &os) {
+  ReserveSpace space(image, r);
+  os << image.path << ": reserve, version " << r.version << "\n";
   for (const ReservePool &p : r.pools) {
     os << formatv("  {0,-8} {1} free of {2} bytes at {3}",
                   poolNames[unsigned(p.kind) - 1], p.size - p.used, p.size,
@@ -171,6 +239,14 @@ void printReserve(const Reserve &r, StringRef path, raw_ostream &os) {
   }
   os << formatv("  {0,-8} {1} spare program headers\n", "headers",
                 r.spareHeaders.size());
+  os << formatv("  {0,-8} room for {1} unwind records ({2} bytes), {3} imports, "
+                "{4} constructors\n",
+                "tables", space.spareRows, space.framesEnd - space.framesStart,
+                r.spareSymbols.size(), space.constructors());
+  if (r.record)
+    os << formatv("  {0,-8} {1} free of {2} bytes, offset {3}\n", "record",
+                  r.record->size - r.record->used, r.record->size,
+                  hex(r.record->offset));
   if (r.paddingPercent)
     os << formatv("  {0,-8} {1} % behind each function section\n", "padding",
                   r.paddingPercent);
@@ -190,7 +266,8 @@ void printReserve(const Reserve &r, StringRef path, raw_ostream &os) {
                   r.prefixNops, r.entryNops);
 }
 
-json::Value toJson(const Reserve &r, StringRef path) {
+json::Value toJson(const Image &image, const Reserve &r) {
+  ReserveSpace space(image, r);
   json::Array pools, headers;
   for (const ReservePool &p : r.pools) {
     json::Object pool{{"kind", poolNames[unsigned(p.kind) - 1]},
@@ -203,10 +280,19 @@ json::Value toJson(const Reserve &r, StringRef path) {
   }
   for (unsigned index : r.spareHeaders)
     headers.push_back(index);
-  return json::Object{{"file", path},
+  json::Value record = nullptr;
+  if (r.record)
+    record = json::Object{{"offset", r.record->offset},
+                          {"size", r.record->size},
+                          {"used", r.record->used}};
+  return json::Object{{"file", image.path},
                       {"version", r.version},
                       {"pools", std::move(pools)},
                       {"spareHeaders", std::move(headers)},
+                      {"unwindRecords", space.spareRows},
+                      {"imports", r.spareSymbols.size()},
+                      {"constructors", space.constructors()},
+                      {"record", std::move(record)},
                       {"paddingBytes", r.paddingBytes},
                       {"paddingPercent", r.paddingPercent},
                       {"hotPatch", json::Object{{"kind", toString(r.hotPatch)},

@@ -26,11 +26,11 @@ constexpr char noteOwner[] = "relink"; ///< n_name; 7 bytes with the NUL
 constexpr uint32_t reserveNoteType = 1, spareHeaderNoteType = 2;
 constexpr uint16_t noteVersion = 1;
 
-constexpr unsigned poolKinds = 5;
-enum class PoolKind : uint16_t { Text = 1, ReadOnly, Relro, Data, Bss };
+constexpr unsigned poolKinds = 6;
+enum class PoolKind : uint16_t { Text = 1, ReadOnly, Relro, Data, Bss, Tls };
 /// As --patch-reserve and relink --reserve name them, by kind - 1.
-constexpr const char *poolNames[poolKinds] = {"text", "rodata", "relro", "data",
-                                              "bss"};
+constexpr const char *poolNames[poolKinds] = {"text", "rodata", "relro",
+                                              "data", "bss",    "tls"};
 
 enum class HotPatchKind : uint8_t {
   NotLookedAt,
@@ -58,8 +58,29 @@ struct Header {
   ulittle16_t prefixNops;  ///< bytes of nops in front of it, the least found
   ulittle32_t codeObjects; ///< objects with functions, the toolchain's left out
   ulittle32_t readyObjects; ///< those of them that have hot-patch entries
+
+  // From here on there if headerSize says so.
+  ulittle16_t constructors; ///< spare words of .init_array
+  ulittle16_t frameRows;    ///< spare records of .eh_frame, and rows for them
+  ulittle32_t frameSize;    ///< bytes that these records take
+  little64_t constructorDistance; ///< from this field to the first such word
+  little64_t frameDistance;       ///< from this field to the first such record
+  /// From this field to the word that spare dynamic relocations are of; 0: none.
+  little64_t slotDistance;
 };
-static_assert(sizeof(Header) == 32);
+static_assert(sizeof(Header) == 64);
+constexpr unsigned leastHeaderSize = 32;
+
+/// Spare entries of .dynsym: weak, undefined, of these names. The first is
+/// followed by a number. The second is followed by dots, room for other names,
+/// which is taken from its end.
+constexpr char spareSymbolPrefix[] = "relink.spare.";
+constexpr char stringRoomPrefix[] = "relink.room.";
+/// Spare records of .eh_frame are of the first bytes of the text pool, one byte
+/// each: so many are never code.
+constexpr unsigned mostFrameRows = 64;
+/// A section of zeros, not loaded, where records of patches go.
+constexpr char recordPoolName[] = ".patch.record";
 
 struct Pool {
   ulittle16_t kind, flags; ///< PoolKind; 0

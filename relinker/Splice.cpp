@@ -16,11 +16,30 @@ using namespace llvm::ELF;
 namespace relink {
 
 Output::Place Output::allocate(ArrayRef<uint8_t> bytes, uint64_t align) {
+  if (space) {
+    auto address = space->allocate(*spaceOf, bytes.size(), align);
+    reserveFull |= !address;
+    if (!address)
+      return {};
+    uint64_t offset = space->offsetOf(*address);
+    edit(offset, bytes, "table in the reserve");
+    return {*address, offset - tailOffset};
+  }
   uint64_t address = alignTo(rxStart + (tail.size() - rxOffset), align);
   uint64_t at = rxOffset + (address - rxStart);
   tail.resize(at, 0);
   tail.insert(tail.end(), bytes.begin(), bytes.end());
   return {address, at};
+}
+
+void Output::fill(Place place, ArrayRef<uint8_t> bytes) {
+  if (!space) {
+    llvm::copy(bytes, tail.begin() + place.tailAt);
+    return;
+  }
+  for (Edit &e : edits)
+    if (e.offset == tailOffset + place.tailAt && e.bytes.size() == bytes.size())
+      e.bytes.assign(bytes.begin(), bytes.end());
 }
 
 std::vector<uint8_t> Output::takeEdited(const Image &image, uint64_t offset,
@@ -37,6 +56,17 @@ std::vector<uint8_t> Output::takeEdited(const Image &image, uint64_t offset,
 
 void Output::edit(uint64_t offset, ArrayRef<uint8_t> bytes, Twine what) {
   edits.push_back({offset, {bytes.begin(), bytes.end()}, what.str()});
+}
+
+std::optional<uint16_t> Output::newSectionAt(uint64_t address) const {
+  for (size_t i = 0; i < sections.size(); ++i) {
+    const Shdr &h = sections[i].header;
+    if ((sections[i].original < 0) == !space && (h.sh_flags & SHF_ALLOC) &&
+        !(space && (h.sh_flags & SHF_TLS)) && address >= h.sh_addr &&
+        address - h.sh_addr < h.sh_size)
+      return i;
+  }
+  return std::nullopt;
 }
 
 OutputSection *Output::sectionAt(uint64_t address, uint32_t type) {
@@ -105,7 +135,7 @@ Phdr makeSegment(uint32_t type, uint32_t flags, uint64_t address,
 }
 
 /// Sections that exist for the splicer only.
-static bool isKept(const PatchSection &s) {
+bool isKept(const PatchSection &s) {
   return s.name.starts_with(".relink.") && !s.name.starts_with(".relink.app") &&
          !s.name.starts_with(".relink.inplace") && (s.flags & SHF_ALLOC) &&
          s.size;
@@ -135,15 +165,8 @@ void copyPatchSegments(const SpliceContext &c, const Placement &placement,
   }
 }
 
-Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
-  // Where offsets follow addresses, the patch's own .bss takes room in the file.
-  constexpr uint64_t mostRoom = uint64_t(1) << 30;
-  if (placement.identity && c.patch.rxEnd - c.patch.start > mostRoom)
-    return makeError(c.image.path + ": its program headers can't grow where they "
-                     "are, and with them the patch's variables would take " +
-                     Twine(c.patch.rxEnd - c.patch.start) + " bytes of the file");
+Output startOutput(const SpliceContext &c) {
   Output out;
-  out.tailOffset = placement.offset;
   out.segments = c.image.segments;
   out.dynamic = c.image.dynamic.entries;
   for (const Section &s : c.image.sections) {
@@ -162,7 +185,18 @@ Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
     o.original = s.index;
     out.sections.push_back(std::move(o));
   }
+  return out;
+}
 
+Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
+  // Where offsets follow addresses, the patch's own .bss takes room in the file.
+  constexpr uint64_t mostRoom = uint64_t(1) << 30;
+  if (placement.identity && c.patch.rxEnd - c.patch.start > mostRoom)
+    return makeError(c.image.path + ": its program headers can't grow where they "
+                     "are, and with them the patch's variables would take " +
+                     Twine(c.patch.rxEnd - c.patch.start) + " bytes of the file");
+  Output out = startOutput(c);
+  out.tailOffset = placement.offset;
   copyPatchSegments(c, placement, out);
   if (Error e = redirectEntries(c, out))
     return e;

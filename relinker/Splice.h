@@ -19,6 +19,7 @@
 
 #include "PatchImage.h"
 #include "Record.h"
+#include "ReserveSpace.h"
 
 namespace relink {
 
@@ -41,6 +42,7 @@ struct OutputSection {
 struct ReplacedFunction {
   std::string name;
   uint64_t oldAddress = 0, oldSize = 0, newAddress = 0, newSize = 0;
+  uint64_t newEntry = 0; ///< the body, or what saves registers for it
   RedirectMethod method = RedirectMethod::NearJump;
   std::string preserved; ///< registers its entry saves for the callers
 };
@@ -70,6 +72,13 @@ struct Output {
 
   Record record;             ///< of this patch
   uint64_t recordAt = 0;     ///< its offset in the tail
+  std::vector<uint8_t> recordBytes; ///< of one in the reserve
+
+  /// Where the patch goes instead of a tail; null: it has one.
+  ReserveSpace *space = nullptr;
+  const Image *spaceOf = nullptr; ///< whose that is
+  bool reserveFull = false; ///< something had no room in `space`
+  std::vector<std::pair<reserve::PoolKind, uint64_t>> reserveTaken; ///< bytes
 
   /// FileHash::tree that the finished file must have, if that is known.
   std::optional<Digest> expected;
@@ -85,11 +94,15 @@ struct Output {
     uint64_t address = 0, tailAt = 0;
   };
   Place allocate(llvm::ArrayRef<uint8_t> bytes, uint64_t align);
+  void fill(Place place, llvm::ArrayRef<uint8_t> bytes);
   /// Bytes of the original with the edits made so far; the edits are dropped,
   /// since the caller writes the bytes elsewhere.
   std::vector<uint8_t> takeEdited(const Image &image, uint64_t offset,
                                   uint64_t size);
   void edit(uint64_t offset, llvm::ArrayRef<uint8_t> bytes, llvm::Twine what);
+  /// Index of the section of the patch that holds \p address: a new one, or in a
+  /// reserve the pool.
+  std::optional<uint16_t> newSectionAt(uint64_t address) const;
   OutputSection *sectionAt(uint64_t address, uint32_t type);
   unsigned addSection(llvm::StringRef name, uint32_t type, uint64_t flags,
                       uint64_t address, uint64_t offset, uint64_t size,
@@ -114,18 +127,30 @@ struct SpliceContext {
   const PatchImage &patch;
   const UnwindTable &unwind;
   const Target &target;
+  const Reserve *reserve = nullptr;   ///< null: the app has none
   const Identity *identity = nullptr; ///< null: no record is kept
 };
 
+/// The patch in segments of its own, behind the app.
 llvm::Expected<Output> splice(const SpliceContext &context,
                               const Placement &placement);
+
+/// The patch in \p space. `reserveFull` is set when it has no room there.
+llvm::Expected<Output> spliceIntoReserve(const SpliceContext &context,
+                                         ReserveSpace &space);
+
+/// The app's headers and tables, with nothing changed.
+Output startOutput(const SpliceContext &context);
+bool isKept(const PatchSection &section);
 
 /// By how much the offsets of the app's thread-locals, counted from their
 /// block's start, have grown.
 uint64_t tlsShift(const SpliceContext &c);
 
-/// Whether \p more program headers fit behind the table as it stands.
-bool canGrowProgramHeaders(const Image &image, unsigned more);
+/// Whether \p more program headers fit behind the table as it stands,
+/// where \p reserve has not left enough.
+bool canGrowProgramHeaders(const Image &image, const Reserve *reserve,
+                           unsigned more);
 
 // The steps, in the order splice() takes them.
 void copyPatchSegments(const SpliceContext &c, const Placement &placement,
@@ -136,6 +161,7 @@ llvm::Error mergeTls(const SpliceContext &c, Output &out);
 llvm::Error mergeConstructors(const SpliceContext &c, Output &out);
 llvm::Error mergeDynamicTables(const SpliceContext &c, Output &out);
 llvm::Error mergeUnwindTable(const SpliceContext &c, Output &out);
+void fillSpareFrames(const SpliceContext &c, Output &out);
 llvm::Error makeRoomForSegments(const SpliceContext &c, Output &out);
 llvm::Error writeDynamicSection(const SpliceContext &c, Output &out);
 llvm::Error writeProgramHeaders(const SpliceContext &c, Output &out);

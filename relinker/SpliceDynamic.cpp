@@ -13,12 +13,13 @@
 
 #include "DynamicHash.h"
 #include "Error.h"
-#include "Splice.h"
+#include "SpareEntries.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
+#include <numeric>
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -42,7 +43,10 @@ struct NewSymbol {
 class DynamicMerger {
 public:
   DynamicMerger(const SpliceContext &c, Output &out)
-      : c(c), image(c.image), d(c.image.dynamic), out(out) {}
+      : c(c), image(c.image), d(c.image.dynamic), out(out) {
+    if (out.space)
+      spare.emplace(image, out);
+  }
   Error run();
 
 private:
@@ -53,6 +57,7 @@ private:
   void assignVersions();
   void writeVersionNeeds();
   Error writeSymbols();
+  bool useSpareSymbols();
   void shiftTlsSymbols();
   Error collectRelocations();
   Error interposeSlots();
@@ -66,10 +71,12 @@ private:
   const Image &image;
   const DynamicTables &d;
   Output &out;
+  std::optional<SpareEntries> spare; ///< in a reserve
   std::vector<NewSymbol> fresh;
   DenseMap<const PatchSymbol *, unsigned> indexOf; ///< into fresh, or app's
   StringMap<const LinkTarget *> targets;
   std::string newStrings;
+  StringMap<uint32_t> spareStrings; ///< those that have found room
   std::vector<VersionNeed> needs;
   std::vector<std::pair<std::string, std::string>> newNeeds; ///< file, version
   std::vector<std::tuple<uint64_t, uint32_t, unsigned, int64_t>> relocations;
@@ -164,6 +171,10 @@ uint32_t DynamicMerger::addString(StringRef s) {
   std::string key = (s + Twine('\0')).str();
   if (size_t at = old.find(key); at != StringRef::npos)
     return at;
+  if (auto known = spareStrings.find(s); known != spareStrings.end())
+    return known->second;
+  if (auto at = spare ? spare->addString(s) : std::nullopt)
+    return spareStrings[s] = *at;
   if (size_t at = newStrings.find(key); at != std::string::npos)
     return d.strsz + at;
   newStrings += key;
@@ -252,12 +263,35 @@ void DynamicMerger::shiftTlsSymbols() {
   }
 }
 
+/// Imports take spare entries; what others look up has to be in a hash table.
+bool DynamicMerger::useSpareSymbols() {
+  if (!spare || fresh.size() > spare->symbols() ||
+      any_of(fresh, [](const NewSymbol &s) { return s.hashed; }) ||
+      (!d.versym && any_of(fresh, [](const NewSymbol &s) {
+        return !s.version.empty();
+      })))
+    return false;
+  size_t had = image.dynamicSymbols().size();
+  out.dynamicIndex.resize(had + fresh.size());
+  std::iota(out.dynamicIndex.begin(), out.dynamicIndex.end(), 0);
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    NewSymbol &s = fresh[i];
+    s.entry.st_name = addString(s.name);
+    out.dynamicIndex[had + i] = spare->setSymbol(
+        s.entry, d.versym ? std::optional(s.versionIndex) : std::nullopt);
+  }
+  writeVersionNeeds();
+  return true;
+}
+
 Error DynamicMerger::writeSymbols() {
   if (fresh.empty()) {
     shiftTlsSymbols();
     return Error::success();
   }
   assignVersions();
+  if (useSpareSymbols())
+    return Error::success();
   bool versioned = d.versym || any_of(fresh, [](const NewSymbol &s) {
                      return !s.version.empty();
                    });
@@ -277,14 +311,9 @@ Error DynamicMerger::writeSymbols() {
     NewSymbol &s = fresh[i];
     DynamicSymbolEntry &e = all[old.size() + i];
     s.entry.st_name = addString(s.name);
+    // Never SHN_ABS: glibc does not add the load base to that (elf/dl-lookup.c).
     if (s.entry.st_shndx == SHN_ABS)
-      for (size_t n = 0; n < out.sections.size(); ++n) {
-        const Shdr &h = out.sections[n].header;
-        if ((h.sh_flags & SHF_ALLOC) && s.entry.st_value >= h.sh_addr &&
-            s.entry.st_value < h.sh_addr + h.sh_size &&
-            out.sections[n].original < 0)
-          s.entry.st_shndx = n;
-      }
+      s.entry.st_shndx = out.newSectionAt(s.entry.st_value).value_or(1);
     e.symbol = s.entry;
     e.name = s.name;
     e.version = s.versionIndex;
@@ -335,9 +364,12 @@ Error DynamicMerger::collectRelocations() {
     if (index && !out.dynamicIndex.empty())
       index = out.dynamicIndex[index];
     rela.setSymbolAndType(index, r.type, false);
-    added.push_back(rela);
+    if (spare && spare->isConstructor(r.offset) && r.type == R_X86_64_RELATIVE)
+      spare->setConstructor(r.offset, r.addend);
+    else
+      added.push_back(rela);
   }
-  if (c.inputs.tls.grows)
+  if (c.inputs.tls.grows && !c.patch.isInReserve)
     moveTlsRelocations();
   return Error::success();
 }
@@ -459,7 +491,7 @@ void DynamicMerger::writeRelocations() {
         out.edit(*image.fileOffset(address), bytes,
                  "dynamic relocations");
     }
-  if (added.empty())
+  if (added.empty() || (spare && spare->setRelocations(added)))
     return;
   std::vector<Rela> all = rewrite(image.relocations());
   // RELATIVE ones need not stand in front: DT_RELACOUNT counts only those that
@@ -490,7 +522,8 @@ Error DynamicMerger::run() {
   writeRelocations();
   if (newStrings.empty())
     return Error::success();
-  std::vector<uint8_t> strings(image.bytesAt(d.strtab, d.strsz));
+  std::vector<uint8_t> strings =
+      out.takeEdited(image, *image.fileOffset(d.strtab), d.strsz);
   strings.insert(strings.end(), newStrings.begin(), newStrings.end());
   place(".dynstr", SHT_STRTAB, SHF_ALLOC, d.strtab, strings, 1, DT_STRTAB);
   out.setDynamic(DT_STRSZ, strings.size());
@@ -532,9 +565,16 @@ Error writeDynamicSection(const SpliceContext &c, Output &out) {
   if (image.kind == ImageKind::StaticPie)
     return makeError(image.path + ": its dynamic section is full, and a static "
                      "PIE's code refers to it where it is");
-  uint64_t at = *tailOffsetOf(out, c.patch, room->address);
   ArrayRef<uint8_t> bytes = rawBytes(entries);
-  std::copy(bytes.begin(), bytes.end(), out.tail.begin() + at);
+  uint64_t at;
+  if (out.space) {
+    uint64_t offset = *image.fileOffset(room->address);
+    out.edit(offset, bytes, "dynamic section");
+    at = offset - out.tailOffset;
+  } else {
+    at = *tailOffsetOf(out, c.patch, room->address);
+    std::copy(bytes.begin(), bytes.end(), out.tail.begin() + at);
+  }
   out.dynamicAddress = room->address;
   for (Phdr &p : out.segments)
     if (p.p_type == PT_DYNAMIC)

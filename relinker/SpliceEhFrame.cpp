@@ -54,7 +54,7 @@ Error mergeUnwindTable(const SpliceContext &c, Output &out) {
 
   std::vector<uint8_t> bytes(12 + rows.size() * 8);
   Output::Place place = out.allocate(bytes, 4);
-  uint8_t *p = out.tail.data() + place.tailAt;
+  uint8_t *p = bytes.data();
   memcpy(p, c.image.bytesAt(old.address, 4).data(), 4);
   auto offsetFrom = [&](uint64_t base, uint64_t to) {
     return uint32_t(to - base);
@@ -65,6 +65,7 @@ Error mergeUnwindTable(const SpliceContext &c, Output &out) {
     write32le(p + 12 + i * 8, offsetFrom(place.address, rows[i].function));
     write32le(p + 16 + i * 8, offsetFrom(place.address, rows[i].fde));
   }
+  out.fill(place, bytes);
   for (Phdr &s : out.segments)
     if (s.p_type == PT_GNU_EH_FRAME)
       s = makeSegment(PT_GNU_EH_FRAME, s.p_flags, place.address,

@@ -83,6 +83,26 @@ void addPatchNote(const SpliceContext &c, Output &out) {
                  out.tailOffset + place.tailAt, note.size(), 4);
 }
 
+/// In the section that ld.relink has kept for it, if it fits: then the file
+/// stays as long as it is.
+static bool placeInPool(const SpliceContext &c, Output &out) {
+  auto pool = findRecordPool(c.image);
+  if (!pool)
+    return false;
+  Record r = out.record;
+  r.isInside = true;
+  r.elfEnd = r.resultSize = c.image.bytes().size();
+  r.tailOffset = pool->offset + pool->used;
+  std::vector<uint8_t> bytes = encodeRecord(r);
+  if (bytes.size() > pool->size - pool->used)
+    return false;
+  r.offset = r.tailOffset;
+  r.size = bytes.size();
+  out.record = std::move(r);
+  out.recordBytes = std::move(bytes);
+  return true;
+}
+
 void placeRecord(const SpliceContext &c, Output &out) {
   if (!c.identity)
     return;
@@ -96,6 +116,8 @@ void placeRecord(const SpliceContext &c, Output &out) {
   }
   r.description = describePatch(c, out);
   bool hadTail = out.hasTail();
+  if (!hadTail && placeInPool(c, out))
+    return;
   if (!hadTail)
     out.tailOffset = alignTo(c.image.elfEnd, 8);
   r.tailOffset = out.tailOffset;
@@ -121,7 +143,8 @@ Error writeRecord(const SpliceContext &c, Output &out) {
   if (!c.identity)
     return Error::success();
   const Record &r = out.record;
-  uint8_t *record = &out.tail[out.recordAt];
+  uint8_t *record =
+      r.isInside ? out.recordBytes.data() : &out.tail[out.recordAt];
   for (const Edit &e : out.edits)
     if (none_of(r.edits, [&](const RecordedEdit &range) {
           return e.offset >= range.offset &&
@@ -132,6 +155,11 @@ Error writeRecord(const SpliceContext &c, Output &out) {
   for (size_t i = 0; i < r.edits.size(); ++i)
     write64le(record + editsOffset + i * editEntrySize + 16,
               shortHash(editedBytes(c.image, out, r.edits[i])));
+  if (r.isInside) {
+    llvm::copy(blake3(out.recordBytes), record + tailHashOffset);
+    out.edit(r.offset, out.recordBytes, "record");
+    return Error::success();
+  }
   write64le(record + resultSizeOffset, out.tailOffset + out.tail.size());
   // From the end of the original's ELF part; what lies before the tail is zero.
   std::vector<uint8_t> appended(out.tailOffset - c.image.elfEnd);

@@ -66,7 +66,7 @@ Error Redirector::begin(const Replacement &r, Outcome &o) {
   if (r.preserved)
     f.preserved = c.target.describe(r.preserved);
   o.place = {r.address, r.address + r.size};
-  o.destination = entry->value;
+  o.destination = f.newEntry = entry->value;
   if (r.inPlace)
     overwrite(r, *body, o);
   return followEarlierPatch(r, o);
@@ -90,8 +90,11 @@ std::optional<uint64_t> Redirector::jumpAt(uint64_t at, bool *isShort) const {
 /// What an earlier patch made the function at \p at lead to. A tail call may
 /// look so too, but --redirect-calls leaves those that a function starts with.
 std::optional<uint64_t> Redirector::earlierRedirect(uint64_t at) const {
-  // Each patch has segments of its own, behind all there were.
+  // Each patch has segments of its own, behind all there were, or lies in the
+  // reserve.
   auto isPatch = [&](uint64_t to) {
+    if (c.reserve && c.reserve->isInPool(to))
+      return true;
     const Section *there = image.sectionAt(to);
     return there && there->name.starts_with(".patch.") && to > at &&
            image.loadAt(to) != image.loadAt(at);

@@ -44,8 +44,8 @@ constexpr StringLiteral spareName = ".patch.spare";
 
 bool isMovable(const Image &image, const Shdr &s, StringRef name) {
   switch (s.sh_type) {
-  case SHT_NOTE:
-    return true;
+  case SHT_NOTE: // what a reserve's refers to is at a distance from it
+    return name != ".note.relink";
   case SHT_PROGBITS:
     return name == ".interp";
   case SHT_GNU_HASH:
@@ -154,10 +154,11 @@ bool canMergeNotes(const Output &out, ArrayRef<Movable> moved) {
   return first->p_filesz % 8 == 0;
 }
 
-/// What has to move so that the table gets \p more entries where it is, after
-/// the cheaper ways: entries that nothing needs. \p out.segments loses those.
+/// What has to move so that the table has room for \p wanted entries where it is,
+/// after the cheaper ways: entries that nothing needs. \p out.segments loses
+/// those.
 std::optional<std::vector<Movable>> growInPlace(const Image &image, Output &out,
-                                                unsigned more) {
+                                                uint64_t wanted) {
   uint64_t tableAt = image.header.e_phoff;
   uint64_t had = tableAt + image.segments.size() * sizeof(Phdr);
   auto attempt =
@@ -170,7 +171,7 @@ std::optional<std::vector<Movable>> growInPlace(const Image &image, Output &out,
       return std::nullopt;
     return movables;
   };
-  uint64_t wanted = image.segments.size() + more;
+  bool dropsPhdr = false;
   if (auto plain = attempt(wanted))
     return plain;
   // A static executable's PT_PHDR tells nobody anything: there is no load bias
@@ -178,6 +179,7 @@ std::optional<std::vector<Movable>> growInPlace(const Image &image, Output &out,
   if (image.kind == ImageKind::StaticExecutable &&
       any_of(out.segments, [](auto &p) { return p.p_type == PT_PHDR; })) {
     --wanted;
+    dropsPhdr = true;
     if (auto plain = attempt(wanted)) {
       erase_if(out.segments, [](auto &p) { return p.p_type == PT_PHDR; });
       return plain;
@@ -198,7 +200,7 @@ std::optional<std::vector<Movable>> growInPlace(const Image &image, Output &out,
   if (!canMergeNotes(out, *fewer))
     return std::nullopt;
   out.mergeNotes = true;
-  if (wanted != image.segments.size() + more)
+  if (dropsPhdr)
     erase_if(out.segments, [](auto &p) { return p.p_type == PT_PHDR; });
   return fewer;
 }
@@ -306,9 +308,26 @@ Error writeProgramHeaders(const SpliceContext &c, Output &out) {
   return Error::success();
 }
 
-bool canGrowProgramHeaders(const Image &image, unsigned more) {
+/// Entries that nothing needs: PT_NULL, and as many of the notes that ld.relink
+/// has left for this as are wanted.
+static void dropSpareEntries(const Reserve *reserve, unsigned wanted,
+                             std::vector<Phdr> &segments) {
+  if (reserve) {
+    SmallVector<unsigned, 4> spare(reserve->spareHeaders.begin(),
+                                   reserve->spareHeaders.end());
+    llvm::sort(spare);
+    spare.truncate(std::min<size_t>(spare.size(), wanted));
+    for (unsigned index : reverse(spare))
+      segments.erase(segments.begin() + index);
+  }
+  erase_if(segments, [](const Phdr &p) { return p.p_type == PT_NULL; });
+}
+
+bool canGrowProgramHeaders(const Image &image, const Reserve *reserve,
+                           unsigned more) {
   Output trial;
   trial.segments = image.segments;
+  dropSpareEntries(reserve, more, trial.segments);
   for (const Section &s : image.sections) {
     OutputSection o;
     o.name = s.name.str();
@@ -321,7 +340,8 @@ bool canGrowProgramHeaders(const Image &image, unsigned more) {
     o.header.sh_addralign = s.align;
     trial.sections.push_back(o);
   }
-  return growInPlace(image, trial, more).has_value();
+  uint64_t wanted = trial.segments.size() + more;
+  return growInPlace(image, trial, wanted).has_value();
 }
 
 /// Room for a few more entries, when little has to move for it: for patchelf,
@@ -394,18 +414,17 @@ Error makeRoomForSegments(const SpliceContext &c, Output &out) {
     return Error::success();
   }
   unsigned added = out.segments.size() - image.segments.size();
-  erase_if(out.segments, [](const Phdr &p) { return p.p_type == PT_NULL; });
+  dropSpareEntries(c.reserve, needsRw + 1 + added, out.segments);
+  uint64_t wanted = out.segments.size() + needsRw + 1;
   // What makes way for the table goes into the RX segment.
-  if (auto movables = growInPlace(image, out, needsRw + 1 + added)) {
+  if (auto movables = growInPlace(image, out, wanted)) {
     if (!out.mergeNotes)
-      movables = withSpareEntries(image, out, *movables,
-                                  out.segments.size() + needsRw + 1);
+      movables = withSpareEntries(image, out, *movables, wanted);
     for (const Movable &m : *movables)
       moveAway(image, m, out);
     mergeNotes(out);
   } else {
-    std::vector<uint8_t> room((out.segments.size() + needsRw + 1) *
-                              sizeof(Phdr));
+    std::vector<uint8_t> room(wanted * sizeof(Phdr));
     Output::Place place = out.allocate(room, 8);
     out.tableOffset = out.tailOffset + place.tailAt;
     out.notes.push_back("the program header table was moved to the end of the "

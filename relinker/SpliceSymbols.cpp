@@ -45,18 +45,6 @@ private:
   std::string strings;
 };
 
-/// Index of the new section that holds \p address.
-uint16_t newSectionAt(const Output &out, uint64_t address) {
-  for (size_t i = 0; i < out.sections.size(); ++i) {
-    const OutputSection &s = out.sections[i];
-    if (s.original < 0 && (s.header.sh_flags & SHF_ALLOC) &&
-        address >= s.header.sh_addr &&
-        address < s.header.sh_addr + s.header.sh_size)
-      return i;
-  }
-  return SHN_ABS;
-}
-
 uint32_t SymbolMerger::addString(const Twine &s) {
   uint32_t at = strings.size();
   strings += s.str();
@@ -70,7 +58,9 @@ void SymbolMerger::append(StringRef name, uint8_t type, uint64_t value,
   memset(&s, 0, sizeof(s));
   s.st_name = addString(name);
   s.setBindingAndType(STB_LOCAL, type);
-  s.st_shndx = type == STT_FILE ? uint16_t(SHN_ABS) : newSectionAt(out, value);
+  s.st_shndx = SHN_ABS;
+  if (type != STT_FILE)
+    s.st_shndx = out.newSectionAt(value).value_or(SHN_ABS);
   s.st_value = value;
   s.st_size = size;
   added.push_back(s);
@@ -104,7 +94,7 @@ void SymbolMerger::updateOld() {
     uint8_t type = s.getType();
     if (type == STT_TLS && tls && s.st_shndx != SHN_UNDEF) {
       s.st_value = s.st_value + shift;
-      s.st_shndx = newSectionAt(out, tls->address);
+      s.st_shndx = out.newSectionAt(tls->address).value_or(SHN_ABS);
       continue;
     }
     if (s.st_shndx == SHN_UNDEF || s.st_shndx >= out.sections.size())
@@ -127,7 +117,7 @@ void SymbolMerger::updateOld() {
     added.push_back(original);
     s.st_value = r.newAddress;
     s.st_size = r.newSize;
-    s.st_shndx = newSectionAt(out, r.newAddress);
+    s.st_shndx = out.newSectionAt(r.newAddress).value_or(SHN_ABS);
     s.setBindingAndType(s.getBinding(), STT_FUNC);
   }
 }
@@ -208,7 +198,7 @@ void updateInPlace(const SpliceContext &c, const Shdr &symtab, Output &out) {
     s.st_size = r.newSize;
     if (r.method != RedirectMethod::InPlace) {
       s.st_value = r.newAddress;
-      s.st_shndx = newSectionAt(out, r.newAddress);
+      s.st_shndx = out.newSectionAt(r.newAddress).value_or(SHN_ABS);
     }
     if (memcmp(&s, &begin[i], sizeof(Sym)) != 0)
       out.edit(symtab.sh_offset + i * sizeof(Sym),

@@ -29,6 +29,8 @@ static int64_t threadOffset(uint64_t at, uint64_t size, uint64_t align) {
 
 uint64_t tlsShift(const SpliceContext &c) {
   const TlsLayout &t = c.inputs.tls;
+  if (c.patch.isInReserve)
+    return 0; // new ones lie inside the block
   const PatchSection *s = t.grows ? c.patch.section(".relink.tdata") : nullptr;
   return !s || c.image.kind == ImageKind::Shared
              ? 0

@@ -45,7 +45,7 @@ private:
   Error compareWithOriginal();
   Error checkPatches();
   void checkRoutes();
-  void followEntry(Route &route, uint64_t expected);
+  void followEntry(Route &route, uint64_t body, uint64_t entry);
   void print(raw_ostream &os) const;
   void printJson(raw_ostream &os) const;
 
@@ -69,9 +69,13 @@ void Verifier::checkEdits() {
 }
 
 void Verifier::checkAppended() {
-  uint64_t end = file->bytes().size() - record.payloadSize();
-  if (hashTail(file->bytes(), record) != record.tailHash)
-    find(record.elfEnd, end, "the part that the patch appended has been changed");
+  if (hashTail(file->bytes(), record) == record.tailHash)
+    return;
+  if (record.isInside)
+    find(record.offset, record.offset + record.size, "the record has been changed");
+  else
+    find(record.elfEnd, file->bytes().size() - record.payloadSize(),
+         "the part that the patch appended has been changed");
 }
 
 void Verifier::checkOriginal() {
@@ -140,9 +144,9 @@ Error Verifier::checkPatches() {
   return Error::success();
 }
 
-/// Nops and endbr64 at the entry, then jumps, until one leads into the appended
-/// part.
-void Verifier::followEntry(Route &route, uint64_t expected) {
+/// Nops and endbr64 at the entry, then jumps, until one leads to the new body or
+/// into the appended part.
+void Verifier::followEntry(Route &route, uint64_t body, uint64_t entry) {
   constexpr unsigned mostJumps = 3, mostNops = 4;
   uint64_t at = route.entry;
   for (unsigned steps = 0; steps < mostJumps + mostNops; ++steps) {
@@ -158,7 +162,7 @@ void Verifier::followEntry(Route &route, uint64_t expected) {
     at = *i.branchTarget;
     route.jumps.push_back(at);
     auto offset = file->fileOffset(at);
-    if (at == expected || (offset && *offset >= record.tailOffset))
+    if (at == body || at == entry || (offset && record.isAppended(*offset)))
       return;
   }
   auto offset = file->fileOffset(route.entry);
@@ -179,7 +183,7 @@ void Verifier::checkRoutes() {
     route.entry = f->getInteger("oldAddress").value_or(0);
     uint64_t to = f->getInteger("newAddress").value_or(0);
     if (to != route.entry)
-      followEntry(route, to);
+      followEntry(route, to, f->getInteger("newEntry").value_or(to));
     routes.push_back(std::move(route));
   }
 }

@@ -224,6 +224,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   c.fullSymbolTable = args.hasArg(OPT_full_symtab);
   c.keepRegisters = !args.hasArg(OPT_no_keep_registers);
   c.redirectCalls = args.hasArg(OPT_redirect_calls);
+  c.useReserve = !args.hasArg(OPT_no_reserve);
   if (args.hasArg(OPT_no_in_place))
     c.inPlace = InPlacePolicy::Never;
 

@@ -47,6 +47,7 @@ def grp_how : OptionGroup<"how">, HelpText<"HOW IT IS DONE">;
 let Group = grp_how in {
 def no_in_place : F<"no-in-place", "Never overwrite an old body, always redirect to the new one">;
 def redirect_calls : F<"redirect-calls", "Let the app's own calls, jumps and virtual tables lead straight to the new bodies where it is certain that they mean a replaced function">;
+def no_reserve : F<"no-reserve", "Leave what ld.relink has reserved in the app alone, and add segments for the patch">;
 def no_debug : F<"no-debug", "Leave the patch's debug information out">;
 def full_debug : F<"full-debug", "Carry the patch's debug information even if it takes more than 64 KiB, what must be copied of the app's own included">;
 def full_symtab : F<"full-symtab", "Copy .symtab even if it is large, so that old bodies (NAME.relink.orig) and new local symbols are named in it">;

@@ -72,9 +72,9 @@ static Error printReserveOf(StringRef path, bool asJson) {
     return makeError(path + ": it has no reserve\n>>> remedy: link it with "
                      "ld.relink");
   if (asJson)
-    outs() << formatv("{0:2}\n", toJson(**reserve, path));
+    outs() << formatv("{0:2}\n", toJson(**image, **reserve));
   else
-    printReserve(**reserve, path, outs());
+    printReserve(**image, **reserve, outs());
   return Error::success();
 }
 
