@@ -128,6 +128,10 @@ function(relink_add_patch name)
     set(arg_OUTPUT "${file}.fixed")
   endif()
   cmake_path(ABSOLUTE_PATH arg_OUTPUT BASE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}" NORMALIZE)
+  if(arg_OUTPUT STREQUAL "${CMAKE_CURRENT_BINARY_DIR}/${name}")
+    message(FATAL_ERROR "relink_add_patch: the file and the target are both called "
+      "${name}\n>>> remedy: another OUTPUT")
+  endif()
   # Arguments of a deferred call are evaluated when it is made.
   cmake_language(EVAL CODE "cmake_language(DEFER CALL _relink_define_patch
     [==[${name}]==] [==[${arg_BASE}]==] [==[${arg_TARGET}]==] [==[${arg_OUTPUT}]==]
