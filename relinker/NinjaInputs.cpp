@@ -9,6 +9,7 @@
 #include "Error.h"
 #include "NinjaLog.h"
 #include "SameProgram.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringMap.h"
@@ -38,6 +39,7 @@ private:
   bool isLink(const NinjaEdge &edge) const;
   Error noSuchTarget(StringRef name) const;
   FileKind kindOf(StringRef path) const;
+  FileKind readKind(StringRef path) const;
   std::optional<uint64_t> fileTime(StringRef path);
   Error checkUpToDate(StringRef output, StringRef target);
   Error checkInput(StringRef output, StringRef input, uint64_t made,
@@ -52,11 +54,20 @@ private:
   const NinjaManifest &manifest;
   const NinjaLog &log;
   std::vector<std::pair<StringRef, FileKind>> inputs;
+  mutable StringMap<FileKind> kinds;
   StringMap<std::optional<uint64_t>> fileTimes;
+  DenseSet<StringRef> checked; ///< to be up to date
   NinjaInputs out;
 };
 
 FileKind NinjaReader::kindOf(StringRef path) const {
+  auto [it, isNew] = kinds.try_emplace(path);
+  if (isNew)
+    it->second = readKind(path);
+  return it->second;
+}
+
+FileKind NinjaReader::readKind(StringRef path) const {
   std::string file = manifest.inFileSystem(path);
   if (!sys::fs::is_regular_file(file))
     return FileKind::Absent;
@@ -186,7 +197,7 @@ Error NinjaReader::checkInput(StringRef output, StringRef input, uint64_t made,
 /// What Ninja would look at before it makes \p output.
 Error NinjaReader::checkUpToDate(StringRef output, StringRef target) {
   const NinjaEdge *edge = manifest.edgeOf(output);
-  if (!edge)
+  if (!edge || !checked.insert(output).second)
     return Error::success();
   auto made = log.timeOf(output);
   if (!made)

@@ -54,7 +54,7 @@ struct Scope {
   DenseMap<StringRef, StringRef> variables;
 };
 
-using Bindings = SmallVector<std::pair<StringRef, StringRef>, 4>;
+using Bindings = SmallDenseMap<StringRef, StringRef, 4>; ///< not evaluated
 
 } // namespace
 
@@ -170,9 +170,8 @@ StringRef NinjaParser::readRaw(bool isPath) {
 Expected<StringRef> NinjaParser::lookUp(StringRef name, const Bindings &own,
                                         const Scope &in) {
   // Bindings of a build statement mean what the file has so far.
-  for (const auto &[key, raw] : reverse(own))
-    if (key == name)
-      return evaluate(raw, {}, in);
+  if (auto it = own.find(name); it != own.end())
+    return evaluate(it->second, Bindings(), in);
   for (const Scope *s = &in; s; s = s->parent)
     if (auto it = s->variables.find(name); it != s->variables.end())
       return it->second;
@@ -272,7 +271,7 @@ Expected<Bindings> NinjaParser::readBindings() {
     StringRef name = readWord();
     if (name.empty() || !take("="))
       return error("expected NAME = VALUE");
-    bindings.push_back({name, readRaw(false)});
+    bindings[name] = readRaw(false);
     if (Error e = endLine())
       return e;
   }
@@ -319,7 +318,7 @@ Error NinjaParser::parseBuild() {
 }
 
 Error NinjaParser::parseVariable(StringRef name) {
-  auto value = evaluate(readRaw(false), {}, scope);
+  auto value = evaluate(readRaw(false), Bindings(), scope);
   if (!value)
     return value.takeError();
   scope.variables[name] = *value;
@@ -327,7 +326,7 @@ Error NinjaParser::parseVariable(StringRef name) {
 }
 
 Error NinjaParser::parseInclude(bool ownScope) {
-  auto file = evaluate(readRaw(true), {}, scope);
+  auto file = evaluate(readRaw(true), Bindings(), scope);
   if (!file)
     return file.takeError();
   if (depth == mostDepth)
