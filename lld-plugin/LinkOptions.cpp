@@ -22,10 +22,10 @@ constexpr uint64_t maxPool = uint64_t(1) << 30;
 /// Pools that nobody asked for are small: 3 % of a program of 300 KB, a few
 /// kilobytes of a smaller one, and in a large one what several patches take.
 constexpr std::array<PoolRequest, reserve::poolKinds> defaultPools = {{
-    {4096, 2, 256 << 10}, // text
-    {1024, 1, 64 << 10},  // rodata
-    {512, 0},             // relro
-    {1024, 1, 64 << 10},  // data
+    {3072, 2, 256 << 10}, // text
+    {768, 1, 64 << 10},   // rodata
+    {256, 0},             // relro
+    {512, 1, 64 << 10},   // data
     {4096, 0},            // bss: takes no bytes of the file
     {0, 0},               // tls: every thread pays for it
 }};
@@ -341,7 +341,7 @@ ADDED BY ld.relink (ld.relink(1) has the details):
                           text, rodata, relro, data, bss, tls, record; and NAME:N for
                           N spare entries of tables: frames, imports, ctors,
                           phdrs (an odd number). Not named is the default:
-                          text:2%,rodata:1%,relro:512,data:1%,bss:4K,record:4K,
+                          text:2%,rodata:1%,relro:256,data:1%,bss:4K,record:4K,
                           tls:0,frames:16,imports:6,ctors:2,phdrs:3
   --patch-reserve=none, --no-patch-reserve
                           No room and no .note.relink: link as ld.lld does

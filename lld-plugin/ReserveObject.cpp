@@ -69,9 +69,9 @@ struct NewSection {
 
 /// Spare symbols come behind those of the sections; their number is known last.
 constexpr unsigned spareSymbols = 1u << 31;
-constexpr unsigned stringRoom = 192;
+constexpr unsigned stringRoom = 128;
 /// Dynamic relocations for each spare import, with a symbol and relative.
-constexpr unsigned relocationsPerImport = 2, relativesPerImport = 2;
+constexpr unsigned relocationsPerImport = 2, relativesPerImport = 1;
 /// Where the word lies that they are all of: at an odd address, so that relative
 /// ones are never packed (-z pack-relative-relocs).
 constexpr unsigned slotOffset = 1;

@@ -293,8 +293,10 @@ Error Image::readDynamic() {
 StringRef Image::dynamicString(uint64_t offset) const {
   if (offset >= dynamicStrings.size())
     return {};
-  StringRef rest = dynamicStrings.drop_front(offset);
-  return rest.take_front(rest.find('\0'));
+  constexpr size_t longest = 1 << 20;
+  StringRef rest = dynamicStrings.substr(offset, longest);
+  size_t end = rest.find('\0');
+  return end == StringRef::npos ? StringRef() : rest.take_front(end);
 }
 
 StringRef Image::dynamicName(const Sym &s) const {
@@ -345,6 +347,15 @@ Error Image::readDynamicSymbols() {
     if (count && raw.empty())
       return error("its dynamic symbol table lies outside its segments");
     dynsym = {reinterpret_cast<const Sym *>(raw.data()), count};
+    // Linkers share names and their ends, but not one long name among many: each
+    // reader of names would take forever.
+    constexpr uint64_t mostShared = 64;
+    uint64_t most = mostShared * (dynamicStrings.size() + raw.size()), total = 0;
+    for (const Sym &s : dynsym)
+      if ((total += dynamicName(s).size()) > most)
+        return error("its dynamic symbols have names of more than " + Twine(most) +
+                     " bytes in all, in a table of " +
+                     Twine(dynamicStrings.size()));
   }
   auto readRelas = [&](uint64_t address, uint64_t size, const char *what,
                        ArrayRef<Rela> &out) -> Error {
@@ -399,7 +410,7 @@ void Image::readVersions() {
     at += need->vn_next;
   }
   at = dynamic.verdef;
-  for (uint64_t i = 0; i < dynamic.verdefnum && at; ++i) {
+  for (uint64_t i = 0; i < dynamic.verdefnum && i <= VERSYM_VERSION && at; ++i) {
     ArrayRef<uint8_t> raw = bytesAt(at, sizeof(ELFT::Verdef));
     if (raw.empty())
       return;

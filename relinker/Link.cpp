@@ -22,6 +22,7 @@
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include <atomic>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -76,8 +77,8 @@ public:
     thread = std::thread([this] {
       char block[65536];
       ssize_t n;
-      while ((n = ::read(ends[0], block, sizeof(block))) > 0 ||
-             (n < 0 && errno == EINTR))
+      while (!stop && ((n = ::read(ends[0], block, sizeof(block))) > 0 ||
+                       (n < 0 && errno == EINTR)))
         if (n > 0)
           data.append(block, block + n);
     });
@@ -87,6 +88,11 @@ public:
   bool isOpen() const { return ends[1] >= 0; }
   std::string path() const {
     return "/proc/self/fd/" + std::to_string(ends[1]);
+  }
+  /// A writer crashed, and has left its end of the pipe open.
+  void abandon() {
+    stop = true;
+    (void)!::write(ends[1], "", 1); // wakes the reader
   }
   /// Waits for the writers to be done.
   SmallVector<char, 0> finish() {
@@ -102,6 +108,7 @@ public:
 private:
   int ends[2] = {-1, -1};
   std::thread thread;
+  std::atomic<bool> stop = false;
   SmallVector<char, 0> data;
 };
 
@@ -381,6 +388,8 @@ runLld(std::vector<std::string> args,
   lld::Result result =
       lld::lldMain(argv, os, os, {{lld::Gnu, &lld::elf::link}});
   CrashRecoveryContext::Disable();
+  if (result.retCode > 128)
+    output.abandon();
   SmallVector<char, 0> bytes = output.finish();
   if (result.retCode > 128)
     return makeError("lld crashed (" + Twine(strsignal(result.retCode - 128)) +

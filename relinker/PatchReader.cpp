@@ -23,9 +23,8 @@ namespace {
 
 /// An archive member that no one has asked for yet.
 struct Member {
-  uint64_t offset = 0; ///< in its archive, of which `archive` is the number
-  size_t archive = 0;
-  std::string name;
+  size_t archive = 0;    ///< its number
+  std::string name;      ///< in it
   MemoryBufferRef buffer;
   StringSet<> defines;
   bool taken = false;
@@ -81,7 +80,7 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     return makeError(buffer.getBufferIdentifier() + ": " +
                      toString(archive.takeError()));
   size_t first = members.size();
-  DenseMap<uint64_t, size_t> at; // offset to number
+  DenseMap<uint64_t, size_t> byOffset; // index in members
   Error iteration = Error::success();
   for (const object::Archive::Child &child : (*archive)->children(iteration)) {
     auto data = child.getMemoryBufferRef();
@@ -94,8 +93,8 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     buffers.push_back(MemoryBuffer::getMemBuffer(
         data->getBuffer(),
         (buffer.getBufferIdentifier() + "(" + *name + ")").str(), false));
-    at[child.getChildOffset()] = members.size();
-    members.push_back({child.getChildOffset(), archives.size(), name->str(),
+    byOffset[child.getChildOffset()] = members.size();
+    members.push_back({archives.size(), name->str(),
                        buffers.back()->getMemBufferRef(), {}, false});
   }
   if (iteration)
@@ -106,7 +105,7 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     if (!child)
       return makeError(buffer.getBufferIdentifier() + ": " +
                        toString(child.takeError()));
-    if (auto it = at.find(child->getChildOffset()); it != at.end())
+    if (auto it = byOffset.find(child->getChildOffset()); it != byOffset.end())
       members[it->second].defines.insert(symbol.getName());
   }
   archives.push_back(std::move(*archive));

@@ -231,7 +231,7 @@ void printReserve(const Image &image, const Reserve &r, raw_ostream &os) {
   os << image.path << ": reserve, version " << r.version << "\n";
   for (const ReservePool &p : r.pools) {
     os << formatv("  {0,-8} {1} free of {2} bytes at {3}",
-                  poolNames[unsigned(p.kind) - 1], p.size - p.used, p.size,
+                  poolNames[unsigned(p.kind) - 1], space.pool(p.kind).room(), p.size,
                   hex(p.address));
     if (p.offset)
       os << ", offset " << hex(*p.offset);
@@ -273,7 +273,8 @@ json::Value toJson(const Image &image, const Reserve &r) {
     json::Object pool{{"kind", poolNames[unsigned(p.kind) - 1]},
                       {"address", p.address},
                       {"size", p.size},
-                      {"used", p.used}};
+                      {"used", p.used},
+                      {"free", space.pool(p.kind).room()}};
     if (p.offset)
       pool["offset"] = *p.offset;
     pools.push_back(std::move(pool));

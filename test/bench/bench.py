@@ -111,6 +111,22 @@ def small(relink, runs):
     portable(relink, "app", "app.fixed")
 
 
+def reserved(relink, runs):
+    """The same patch where ld.relink has left room, and with new segments."""
+    linker = os.path.join(os.path.dirname(relink), "ld.relink")
+    run([*link_command("gcc", linker, ["app.o", "-o", "app.room"])])
+    patch = [relink, "app.room", "fix.o", "-q", "--no-in-place", "-o"]
+    a, b, c = medians(runs, [patch + ["room.fixed"],
+                             patch + ["room.grown", "--no-reserve"],
+                             ["cp", "app.room", "room.copy"]])
+    row("one function, program with a reserve: time", a, "ms", "--no-reserve", b,
+        "<= 1.0")
+    row("the same", a, "ms", "cp", c, "")
+    size = os.path.getsize("app.room")
+    row("bytes appended", os.path.getsize("room.fixed") - size, "B",
+        "--no-reserve", os.path.getsize("room.grown") - size, "0")
+
+
 def portable(relink, app, fixed):
     """Sizes of what makes the one file of the other."""
     if not shutil.which("bsdiff"):
@@ -185,6 +201,13 @@ def program(relink, runs):
     a, b = medians(runs, [patch + ["--no-in-place"], ["cp", "large", "large.copy"]],
                    ["large.fixed", "large.copy"])
     row("the same, taking turns with cp only", a, "ms", "cp", b, "<= 1.3")
+    linker = os.path.join(os.path.dirname(relink), "ld.relink")
+    run(link_command("gcc", linker, inputs + ["-o", "large"]))
+    a, b = medians(runs, [patch + ["--no-in-place"], ["cp", "large", "large.copy"]],
+                   ["large.fixed", "large.copy"])
+    row("the same program with a reserve: time", a, "ms", "cp", b, "<= 1.3")
+    row("bytes appended", os.path.getsize("large.fixed") - os.path.getsize("large"),
+        "B", "cp", 1, "0")
 
 
 def main():
@@ -201,6 +224,7 @@ def main():
         os.chdir(directory)
         print("| what | relink | beside | ratio | aim |\n|---|---|---|---|---|")
         small(relink, arguments.runs)
+        reserved(relink, arguments.runs)
         library(relink, arguments.runs)
         comparison(relink, arguments.runs, cases)
         if not arguments.small:
