@@ -9,6 +9,7 @@
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Demangle/Demangle.h"
 
 using namespace llvm;
@@ -72,9 +73,15 @@ void addFiles(const PatchFiles &files, Report &r) {
   }
   r.inputs = files.changed->taken;
   r.allInputs = files.changed->same + r.inputs.size();
-  for (const std::string &name : files.changed->missing())
-    r.notes.push_back(r.app + " was linked from " + name +
-                      " too, of which the patch files have no version");
+  std::vector<std::string> missing = files.changed->missing();
+  if (missing.empty())
+    return;
+  constexpr size_t most = 3; // named; all of them when one object is given
+  std::string names = join(ArrayRef(missing).take_front(most), ", ");
+  if (missing.size() > most)
+    names += " and " + std::to_string(missing.size() - most) + " more";
+  r.notes.push_back(r.app + " was linked from " + names +
+                    " too, of which the patch files have no version");
 }
 
 static void printList(raw_ostream &os, StringRef what,
