@@ -38,6 +38,7 @@ relink_packages_test="
   libncurses-dev
   linux-perf
   make
+  meson
   mold
   musl-tools
   patch

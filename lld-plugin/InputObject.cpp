@@ -125,4 +125,18 @@ bool isToolchainFile(StringRef path) {
          (rest.size() < clean.size() && rest.contains("-linux-"));
 }
 
+std::string lastingName(StringRef path) {
+  SmallString<128> temporary;
+  sys::path::system_temp_directory(/*ErasedOnReboot=*/true, temporary);
+  constexpr size_t random = 6; // mkstemp's, and clang's
+  StringRef stem = sys::path::stem(path);
+  bool ofGcc = stem.size() == 2 + random && stem.starts_with("cc");
+  bool ofClang = stem.size() > random && stem.drop_back(random).ends_with("-");
+  if (sys::path::parent_path(path) != StringRef(temporary) ||
+      !(ofGcc || ofClang))
+    return path.str();
+  size_t end = stem.end() - path.begin();
+  return (path.take_front(end - random) + "*" + path.drop_front(end)).str();
+}
+
 } // namespace relink

@@ -11,6 +11,7 @@
 #include "ReserveNote.h"
 #include "llvm/ADT/StringRef.h"
 #include <array>
+#include <string>
 
 namespace relink {
 
@@ -29,6 +30,10 @@ std::array<uint64_t, reserve::poolKinds> sectionTotals(llvm::StringRef bytes);
 /// Whether \p path is the compiler's or the system's: start-up files, and
 /// everything in the directories where distributions install libraries.
 bool isToolchainFile(llvm::StringRef path);
+
+/// \p path with a '*' for what a driver that compiles and links made up: the
+/// same command gives the same name.
+std::string lastingName(llvm::StringRef path);
 
 } // namespace relink
 

@@ -39,41 +39,59 @@ void Inputs::noteMachine(StringRef bytes) {
     warn("--function-padding: no padding is made for this architecture");
 }
 
-void Inputs::addObject(StringRef path, StringRef bytes) {
-  Sizes s = sectionTotals(bytes);
+void Inputs::addObject(StringRef path, StringRef bytes, StringRef original) {
+  Sizes held = sectionTotals(bytes);
   for (unsigned i = 0; i < poolKinds; ++i)
-    named[i] += s[i];
-  sources[path].push_back({bytes, "", isToolchainFile(path)});
+    named[i] += held[i];
+  Source s;
+  s.bytes = bytes;
+  s.original = original;
+  s.file = path.str();
+  // Libraries and modules have no entries to check.
+  s.isToolchain = isToolchainFile(path) ||
+                  identify_magic(bytes) != file_magic::elf_relocatable;
+  sources[path].push_back(std::move(s));
 }
 
-void Inputs::addMembers(StringRef path, MemoryBufferRef archive) {
-  if (!options.reserve && options.hotPatch == HotPatchPolicy::Off)
+/// \p original has the same members as they were on disk.
+void Inputs::addMembers(StringRef path, MemoryBufferRef archive,
+                        MemoryBufferRef original) {
+  if (!options.reserve && !options.patchMap &&
+      options.hotPatch == HotPatchPolicy::Off)
     return;
-  bool isToolchain = isToolchainFile(path);
-  for (ArchiveMember &m : readArchive(archive)) {
+  bool isToolchain = isToolchainFile(path), isPadded = archive != original;
+  std::vector<ArchiveMember> members = readArchive(archive), originals;
+  if (isPadded)
+    originals = readArchive(original);
+  for (size_t i = 0; i < members.size(); ++i) {
+    ArchiveMember &m = members[i];
     if (m.path.empty())
       noteMachine(m.bytes);
-    sources[(path + "(" + m.name + ")").str()].push_back(
-        {m.bytes, std::move(m.path), isToolchain});
+    Source s;
+    s.bytes = s.original = m.bytes;
+    if (i < originals.size()) {
+      s.original = originals[i].bytes;
+      s.originalPath = originals[i].path;
+    }
+    s.path = std::move(m.path);
+    s.isToolchain = isToolchain;
+    s.file = path.str();
+    s.member = m.name.str();
+    sources[(path + "(" + m.name + ")").str()].push_back(std::move(s));
   }
 }
 
+/// Null where nothing can be padded.
 std::unique_ptr<MemoryBuffer> Inputs::pad(StringRef path,
-                                          std::unique_ptr<MemoryBuffer> file) {
-  MemoryBufferRef ref = file->getMemBufferRef();
-  std::unique_ptr<MemoryBuffer> out;
-  if (identify_magic(ref.getBuffer()) == file_magic::archive) {
-    out = padArchive(ref, options.changes());
-  } else {
-    PaddedObject object = PaddedObject::plan(ref.getBuffer(), options.changes());
-    if (object.isPadded()) {
-      auto buffer =
-          WritableMemoryBuffer::getNewUninitMemBuffer(object.size(), path);
-      object.write(buffer->getBufferStart());
-      out = std::move(buffer);
-    }
-  }
-  return out ? std::move(out) : std::move(file);
+                                          MemoryBufferRef file) {
+  if (identify_magic(file.getBuffer()) == file_magic::archive)
+    return padArchive(file, options.changes());
+  PaddedObject object = PaddedObject::plan(file.getBuffer(), options.changes());
+  if (!object.isPadded())
+    return nullptr;
+  auto out = WritableMemoryBuffer::getNewUninitMemBuffer(object.size(), path);
+  object.write(out->getBufferStart());
+  return out;
 }
 
 std::unique_ptr<MemoryBuffer>
@@ -90,19 +108,24 @@ Inputs::adapt(StringRef path, std::unique_ptr<MemoryBuffer> file) {
 
   noteMachine(file->getBuffer());
   bytesRead += file->getBufferSize();
+  MemoryBufferRef original = file->getMemBufferRef();
+  std::unique_ptr<MemoryBuffer> padding;
   if (options.changes() && magic != file_magic::elf_shared_object &&
       magic != file_magic::bitcode)
-    file = pad(path, std::move(file));
-  StringRef bytes = known->second = file->getBuffer();
-  if (magic == file_magic::elf_relocatable)
-    addObject(path, bytes);
-  else if (magic == file_magic::archive)
-    addMembers(path, file->getMemBufferRef());
+    padding = pad(path, original);
+  MemoryBufferRef seen = padding ? padding->getMemBufferRef() : original;
+  StringRef bytes = known->second = seen.getBuffer();
+  if (magic == file_magic::archive)
+    addMembers(path, seen, original);
   else
-    sources[path].push_back({bytes, "", true});
+    addObject(path, bytes, original.getBuffer());
   if (magic == file_magic::bitcode)
     bitcode.push_back(path.str());
-  kept.push_back(std::move(file));
+  // The map takes an object's hash from what was on disk.
+  if (!padding || options.patchMap)
+    kept.push_back(std::move(file));
+  if (padding)
+    kept.push_back(std::move(padding));
   return MemoryBuffer::getMemBuffer(bytes, path, false);
 }
 
@@ -166,7 +189,7 @@ void Inputs::take(StringRef name, Source &source) {
     auto file = readRealFile(source.path);
     if (!file)
       return; // gone since lld read it
-    source.bytes = (*file)->getBuffer();
+    source.bytes = source.original = (*file)->getBuffer();
     kept.push_back(std::move(*file));
   }
   Sizes s = sectionTotals(source.bytes);
@@ -177,6 +200,22 @@ void Inputs::take(StringRef name, Source &source) {
                   });
   if (options.hotPatch != HotPatchPolicy::Off && !excepted)
     checkEntries(name, source.bytes);
+  if (options.patchMap)
+    addToMap(source);
+}
+
+void Inputs::addToMap(Source &source) {
+  file_magic magic = identify_magic(source.bytes);
+  if (magic != file_magic::elf_relocatable && magic != file_magic::bitcode)
+    return;
+  if (!source.originalPath.empty())
+    if (auto file = readRealFile(source.originalPath)) {
+      source.original = (*file)->getBuffer();
+      kept.push_back(std::move(*file));
+    }
+  if (!map)
+    map = std::make_unique<PatchMapWriter>();
+  map->add({lastingName(source.file), source.member, source.original, source.bytes});
 }
 
 bool Inputs::traced(StringRef line) {

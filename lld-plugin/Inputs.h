@@ -22,6 +22,7 @@
 #define RELINK_LLD_INPUTS_H
 
 #include "LinkOptions.h"
+#include "PatchMapWriter.h"
 #include "ReserveObject.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/GlobPattern.h"
@@ -50,6 +51,9 @@ public:
   /// All inputs are known, the output is about to be made.
   llvm::Error finish();
 
+  /// What describes the output that is about to be made; null if nothing does.
+  std::unique_ptr<PatchMapWriter> takeMap() { return std::move(map); }
+
 private:
   using Sizes = std::array<uint64_t, reserve::poolKinds>;
 
@@ -59,14 +63,20 @@ private:
     std::string path; ///< of a thin archive's member
     bool isToolchain = false;
     bool isTaken = false;
+    llvm::StringRef original; ///< bytes as they were on disk, unless
+    std::string originalPath; ///< a thin archive's member was padded
+    std::string file, member; ///< the latter of an archive's
   };
 
   void noteMachine(llvm::StringRef bytes);
-  void addObject(llvm::StringRef path, llvm::StringRef bytes);
-  void addMembers(llvm::StringRef path, llvm::MemoryBufferRef archive);
-  std::unique_ptr<llvm::MemoryBuffer>
-  pad(llvm::StringRef path, std::unique_ptr<llvm::MemoryBuffer> file);
+  void addObject(llvm::StringRef path, llvm::StringRef bytes,
+                 llvm::StringRef original);
+  void addMembers(llvm::StringRef path, llvm::MemoryBufferRef archive,
+                  llvm::MemoryBufferRef original);
+  std::unique_ptr<llvm::MemoryBuffer> pad(llvm::StringRef path,
+                                          llvm::MemoryBufferRef file);
   void take(llvm::StringRef name, Source &source);
+  void addToMap(Source &source);
   void checkEntries(llvm::StringRef name, llvm::StringRef bytes);
   Sizes poolSizes(const Sizes &held) const;
   void warn(const llvm::Twine &message) const;
@@ -85,6 +95,7 @@ private:
   llvm::StringMap<llvm::StringRef> padded; ///< by path: files are named twice
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> kept;
   std::optional<ReserveObject> reserve;
+  std::unique_ptr<PatchMapWriter> map;
   ReserveContents contents;
   bool anyTaken = false, anyReady = false, mixed = false, isFinished = false;
   std::vector<std::string> notReady, odd, bitcode;

@@ -297,6 +297,10 @@ Expected<LinkOptions> parseLinkOptions(ArrayRef<const char *> argv,
       o.reserve = o.askedReserve = false;
       continue;
     }
+    if (dashed && (name == "patch-map" || name == "no-patch-map")) {
+      o.patchMap = name == "patch-map";
+      continue;
+    }
     OptionParser parse = dashed ? findOption(name) : nullptr;
     if (!parse) {
       o.arguments.push_back(args[i]);
@@ -319,7 +323,9 @@ Expected<LinkOptions> parseLinkOptions(ArrayRef<const char *> argv,
     o.reserve = false;
     o.padding = {};
     o.hotPatch = HotPatchPolicy::Off;
+    o.patchMap = false;
   }
+  o.patchMap &= !kind.rawBinary;
   // A script's author has fixed the layout, a raw image has no notes.
   if ((kind.script || kind.rawBinary) && !o.askedReserve)
     o.reserve = false;
@@ -355,6 +361,9 @@ ADDED BY ld.relink (ld.relink(1) has the details):
                           __patchable_function_entries (default); keep: that
   --hotpatch-except=<glob>
                           Objects that --hotpatch=require lets pass
+  --patch-map             Say in a section that is not loaded, .patch.map, which
+                          objects were linked (default)
+  --no-patch-map          Leave it out
   A link with -T or --oformat=binary gets a reserve only if --patch-reserve asks
   for one, a link with -r gets none.
 

@@ -68,6 +68,7 @@ struct LinkOptions {
   Padding padding;
   HotPatchPolicy hotPatch = HotPatchPolicy::Allow;
   std::vector<std::string> hotPatchExcept; ///< globs
+  bool patchMap = true;                    ///< --patch-map
   bool help = false;                       ///< --help
   bool trace = false;                      ///< --trace is the user's
   bool fixedAddress = false; ///< the output is neither a PIE nor shared
@@ -79,7 +80,7 @@ struct LinkOptions {
 
   /// Whether the link differs from lld's in any way.
   bool inEffect() const {
-    return reserve || padding || hotPatch != HotPatchPolicy::Off;
+    return reserve || padding || patchMap || hotPatch != HotPatchPolicy::Off;
   }
   ObjectChanges changes() const {
     // The note says where the small tables are.

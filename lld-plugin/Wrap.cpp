@@ -7,6 +7,7 @@
 
 #include "Wrap.h"
 #include "Inputs.h"
+#include "MappedOutput.h"
 #include "llvm/Support/FileOutputBuffer.h"
 
 using namespace llvm;
@@ -51,10 +52,16 @@ InputFile wrapGetFile(const Twine &path, bool isText, bool needsNul,
 }
 
 OutputFile wrapCreate(StringRef path, size_t size, unsigned flags) {
-  if (inputs)
-    if (Error e = inputs->finish())
-      return e;
-  return realCreate(path, size, flags);
+  if (!inputs)
+    return realCreate(path, size, flags);
+  if (Error e = inputs->finish())
+    return e;
+  std::shared_ptr<relink::PatchMapWriter> map = inputs->takeMap();
+  if (!map)
+    return realCreate(path, size, flags);
+  return relink::createMappedOutput(
+      path, size, flags, [map](ArrayRef<uint8_t>) { return map->finish(); },
+      realCreate);
 }
 
 namespace relink {

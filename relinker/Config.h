@@ -36,6 +36,11 @@ struct Config {
   std::vector<std::string> patches; ///< objects, archives, bitcode
   std::string output;
 
+  /// --changed-only: of `patches`, only what the app was not linked from.
+  bool changedOnly = false;
+  std::string ninjaDirectory; ///< --from-ninja: finds the patch files there
+  std::string ninjaTarget;    ///< --ninja-target: the app's name there
+
   std::vector<std::string> originals; ///< --orig: objects before the fix
   std::vector<std::string> replace; ///< --replace; empty means "by the rules"
   std::vector<std::string> keep;    ///< --keep: bind to the app's own

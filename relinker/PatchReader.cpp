@@ -10,6 +10,7 @@
 #include "Link.h"
 #include "Split.h"
 #include "SymbolIndex.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/BinaryFormat/Magic.h"
@@ -22,6 +23,8 @@ namespace {
 
 /// An archive member that no one has asked for yet.
 struct Member {
+  size_t archive = 0;    ///< its number
+  std::string name;      ///< in it
   MemoryBufferRef buffer;
   StringSet<> defines;
   bool taken = false;
@@ -30,15 +33,17 @@ struct Member {
 class PatchReader {
 public:
   PatchReader(const Config &config, ArrayRef<std::string> files,
-              const Image &image, const Target &target, uint64_t mostDebugInfo)
+              const Image &image, const Target &target, uint64_t mostDebugInfo,
+              ChangedInputs *changed)
       : config(config), files(files), image(image), target(target),
-        mostDebugInfo(mostDebugInfo) {}
+        mostDebugInfo(mostDebugInfo), changed(changed) {}
   Expected<std::vector<std::unique_ptr<Object>>> run();
 
 private:
   Error addFile(StringRef path);
   Error addArchive(MemoryBufferRef buffer);
   Error addObject(MemoryBufferRef buffer);
+  Error takeChanged(size_t first);
   Error takeMembers();
   Error compileModules();
   Error checkAlignments() const;
@@ -48,6 +53,7 @@ private:
   const Image &image;
   const Target &target;
   uint64_t mostDebugInfo;
+  ChangedInputs *changed;
   std::vector<std::unique_ptr<MemoryBuffer>> buffers;
   std::vector<std::string> takenGroups;
   std::vector<MemoryBufferRef> modules;
@@ -73,6 +79,7 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
   if (!archive)
     return makeError(buffer.getBufferIdentifier() + ": " +
                      toString(archive.takeError()));
+  size_t first = members.size();
   DenseMap<uint64_t, size_t> byOffset; // index in members
   Error iteration = Error::success();
   for (const object::Archive::Child &child : (*archive)->children(iteration)) {
@@ -87,7 +94,8 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
         data->getBuffer(),
         (buffer.getBufferIdentifier() + "(" + *name + ")").str(), false));
     byOffset[child.getChildOffset()] = members.size();
-    members.push_back({buffers.back()->getMemBufferRef(), {}, false});
+    members.push_back({archives.size(), name->str(),
+                       buffers.back()->getMemBufferRef(), {}, false});
   }
   if (iteration)
     return makeError(buffer.getBufferIdentifier() + ": " +
@@ -101,6 +109,25 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
       members[it->second].defines.insert(symbol.getName());
   }
   archives.push_back(std::move(*archive));
+  return changed ? takeChanged(first) : Error::success();
+}
+
+/// Of an archive's members, which start at number \p first: those that the app has
+/// in another version are part of the patch, and those that it has are not.
+Error PatchReader::takeChanged(size_t first) {
+  StringRef path = archives.back()->getFileName();
+  std::vector<ChangedInputs::Member> asked;
+  for (const Member &m : drop_begin(members, first))
+    asked.push_back({m.name, m.buffer.getBuffer()});
+  auto choices = changed->chooseMembers(path, asked);
+  if (!choices)
+    return choices.takeError();
+  for (auto [m, choice] : zip(drop_begin(members, first), *choices)) {
+    m.taken = choice != ChangedInputs::Choice::IfNeeded;
+    if (choice == ChangedInputs::Choice::Take)
+      if (Error e = addObject(m.buffer))
+        return e;
+  }
   return Error::success();
 }
 
@@ -110,9 +137,12 @@ Error PatchReader::addFile(StringRef path) {
     return makeError(path + ": cannot open: " + file.getError().message());
   buffers.push_back(std::move(*file));
   MemoryBufferRef buffer = buffers.back()->getMemBufferRef();
-  return identify_magic(buffer.getBuffer()) == file_magic::archive
-             ? addArchive(buffer)
-             : addObject(buffer);
+  if (identify_magic(buffer.getBuffer()) == file_magic::archive)
+    return addArchive(buffer);
+  if (changed && changed->chooseObject(path, buffer.getBuffer()) ==
+                     ChangedInputs::Choice::Leave)
+    return Error::success();
+  return addObject(buffer);
 }
 
 /// As in a link, a member is taken when it defines what is wanted: a function
@@ -129,9 +159,9 @@ Error PatchReader::takeMembers() {
   if (!index)
     return index.takeError();
   auto appHas = [&](StringRef name) { return !index->find(plainName(name)).empty(); };
-  bool alone = objects.empty() && modules.empty();
-  for (bool changed = true; changed;) {
-    changed = false;
+  bool alone = objects.empty() && modules.empty() && !changed;
+  for (bool more = true; more;) {
+    more = false;
     StringSet<> wanted;
     for (const std::string &name : config.replace)
       wanted.insert(name);
@@ -145,7 +175,9 @@ Error PatchReader::takeMembers() {
                    (alone && config.replace.empty() && appHas(entry.first()));
           }))
         continue;
-      m.taken = changed = true;
+      m.taken = more = true;
+      if (changed)
+        changed->takeNeeded(archives[m.archive]->getFileName(), m.name);
       if (Error e = addObject(m.buffer))
         return e;
     }
@@ -204,8 +236,8 @@ Expected<std::vector<std::unique_ptr<Object>>> PatchReader::run() {
 
 Expected<std::vector<std::unique_ptr<Object>>>
 readPatch(const Config &config, ArrayRef<std::string> files, const Image &image,
-          const Target &target, uint64_t mostDebugInfo) {
-  return PatchReader(config, files, image, target, mostDebugInfo).run();
+          const Target &target, uint64_t mostDebugInfo, ChangedInputs *changed) {
+  return PatchReader(config, files, image, target, mostDebugInfo, changed).run();
 }
 
 } // namespace relink

@@ -23,6 +23,7 @@
 #include "Inlining.h"
 #include "Join.h"
 #include "Layouts.h"
+#include "PatchFiles.h"
 #include "PatchReader.h"
 #include "Rules.h"
 #include "Selections.h"
@@ -32,8 +33,8 @@ using namespace llvm;
 
 namespace relink {
 
-static Error hashPatches(const Config &config, Identity &identity) {
-  for (const std::string &path : config.patches) {
+static Error hashPatches(ArrayRef<std::string> patches, Identity &identity) {
+  for (const std::string &path : patches) {
     auto file = openMapped(path);
     if (!file)
       return file.takeError();
@@ -45,11 +46,12 @@ static Error hashPatches(const Config &config, Identity &identity) {
 
 /// Writes the output, and says what was done.
 static Expected<Report> finish(const Config &config, const Image &app,
-                               const SymbolIndex &index, const Plan &plan,
-                               const Output &output,
+                               const PatchFiles &files, const std::string &symbols,
+                               const Plan &plan, const Output &output,
                                std::optional<PendingOutput> &pending) {
   Report report = makeReport(config, app, plan, output);
-  report.symbolSource = index.sourceFile;
+  addFiles(files, report);
+  report.symbolSource = symbols;
   if (!pending)
     return report;
   if (Error e = pending->commit(output))
@@ -86,12 +88,18 @@ Expected<Report> relink(const Config &config) {
     return target.takeError();
 
   // Read the patch, and cut it into functions and variables.
+  auto files = choosePatchFiles(config, app);
+  if (!files)
+    return files.takeError();
+  ChangedInputs *changed = files->changed ? &*files->changed : nullptr;
   Plan plan;
-  auto objects = readPatch(config, config.patches, app, **target,
-                           mostDebugInfo(config));
+  auto objects = readPatch(config, files->files, app, **target,
+                           mostDebugInfo(config), changed);
   if (!objects)
     return objects.takeError();
   plan.objects = std::move(*objects);
+  if (plan.objects.empty() && files->areChosen())
+    return finish(config, app, *files, "", plan, {}, pending);
   if (Error e = plan.indexObjects())
     return e;
   auto originals = readPatch(config, config.originals, app, **target, 0);
@@ -117,7 +125,7 @@ Expected<Report> relink(const Config &config) {
                               plan))
     return e;
   if (plan.isNothingToDo())
-    return finish(config, app, *index, plan, {}, pending);
+    return finish(config, app, *files, index->sourceFile, plan, {}, pending);
 
   // What only the app's debug information can tell.
   auto dwarf = AppDwarf::ofApp(app, config);
@@ -145,7 +153,7 @@ Expected<Report> relink(const Config &config) {
       return identity ? &*identity : nullptr;
     identity.emplace(
         Identity{original->get(), buildId(toStringRef(app.bytes())), {}});
-    if (Error e = hashPatches(config, *identity))
+    if (Error e = hashPatches(files->used(), *identity))
       return e;
     return &*identity;
   };
@@ -154,7 +162,7 @@ Expected<Report> relink(const Config &config) {
   if (!output)
     return output.takeError();
 
-  return finish(config, app, *index, plan, *output, pending);
+  return finish(config, app, *files, index->sourceFile, plan, *output, pending);
 }
 
 } // namespace relink

@@ -9,6 +9,7 @@
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Demangle/Demangle.h"
 
 using namespace llvm;
@@ -60,6 +61,29 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   return r;
 }
 
+void addFiles(const PatchFiles &files, Report &r) {
+  r.notes.insert(r.notes.end(), files.notes.begin(), files.notes.end());
+  if (!files.changed) {
+    if (files.chosen) {
+      r.allInputs = *files.chosen;
+      for (const std::string &f : files.files)
+        r.inputs.push_back({f, "is later than the program"});
+    }
+    return;
+  }
+  r.inputs = files.changed->taken;
+  r.allInputs = files.changed->same + r.inputs.size();
+  std::vector<std::string> missing = files.changed->missing();
+  if (missing.empty())
+    return;
+  constexpr size_t most = 3; // named; all of them when one object is given
+  std::string names = join(ArrayRef(missing).take_front(most), ", ");
+  if (missing.size() > most)
+    names += " and " + std::to_string(missing.size() - most) + " more";
+  r.notes.push_back(r.app + " was linked from " + names +
+                    " too, of which the patch files have no version");
+}
+
 static void printList(raw_ostream &os, StringRef what,
                       ArrayRef<std::string> names) {
   for (const std::string &n : names)
@@ -67,6 +91,8 @@ static void printList(raw_ostream &os, StringRef what,
 }
 
 void printSummary(const Report &r, bool verbose, raw_ostream &os) {
+  for (const auto &[name, how] : r.inputs)
+    os << "  input    " << name << " " << how << "\n";
   for (const ReplacedFunction &f : r.replaced)
     os << formatv("  replaced {0}: {1:x} ({2} bytes) -> {3:x} ({4} bytes), {5}{6}\n",
                   demangle(f.name), f.oldAddress, f.oldSize, f.newAddress,
@@ -111,6 +137,13 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
     for (const auto &[offset, edit] : r.edits)
       os << formatv("  edit     {0:x}, {1} bytes: {2}\n", offset, edit.first,
                     edit.second);
+  if (r.nothingToDo && r.allInputs && r.inputs.empty()) {
+    os << formatv("{0}{1}: nothing to do: {2} was linked from {3}\n",
+                  r.written ? "" : "(dry run) ", r.output, r.app,
+                  *r.allInputs == 1 ? "this input"
+                                    : formatv("these {0} inputs", *r.allInputs).str());
+    return;
+  }
   if (r.nothingToDo) {
     os << formatv("{0}{1}: nothing to do: all {2} functions of the patch are the "
                   "app's own\n",
@@ -153,7 +186,9 @@ json::Array toJson(ArrayRef<InterposedImport> imports) {
 }
 
 json::Value toJson(const Report &r) {
-  json::Array bound, edits, remarks, changed;
+  json::Array bound, edits, remarks, changed, inputs;
+  for (const auto &[name, how] : r.inputs)
+    inputs.push_back(json::Object{{"name", name}, {"how", how}});
   for (const auto &[name, how] : r.changed)
     changed.push_back(json::Object{{"name", name}, {"how", how}});
   for (const auto &[name, address] : r.bound)
@@ -172,6 +207,7 @@ json::Value toJson(const Report &r) {
                       {"kind", r.kind},
                       {"output", r.output},
                       {"written", r.written},
+                      {"inputs", std::move(inputs)},
                       {"replaced", toJson(r.replaced)},
                       {"changed", std::move(changed)},
                       {"redirectedCalls", r.redirectedCalls},

@@ -9,6 +9,7 @@
 #define RELINK_REPORT_H
 
 #include "Config.h"
+#include "PatchFiles.h"
 #include "Splice.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -29,6 +30,10 @@ struct Report {
   std::vector<InterposedImport> interposed;
   std::vector<std::pair<std::string, uint64_t>> bound;
   std::vector<std::pair<std::string, std::string>> changed; ///< and how
+  /// With --changed-only or --from-ninja: objects of the patch, and how they
+  /// differ from the app's; and of how many there were to choose from.
+  std::vector<std::pair<std::string, std::string>> inputs;
+  std::optional<size_t> allInputs;
   unsigned sameFunctions = 0; ///< that the app has already
   unsigned redirectedCalls = 0, redirectedSlots = 0;
   bool nothingToDo = false;
@@ -43,6 +48,8 @@ struct Report {
 
 Report makeReport(const Config &config, const Image &image, const Plan &plan,
                   const Output &output);
+/// How \p files were chosen.
+void addFiles(const PatchFiles &files, Report &report);
 
 void printSummary(const Report &report, bool verbose, llvm::raw_ostream &os);
 llvm::json::Value toJson(const Report &report);

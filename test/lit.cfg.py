@@ -80,6 +80,7 @@ for feature, program in {
     "aarch64-cxx": "aarch64-linux-gnu-g++",
     "aarch64-run": "qemu-aarch64",
     "gold": "ld.gold",
+    "meson": "meson",
     "mold": "mold",
     "musl": "musl-gcc",
     "patchelf": "patchelf",

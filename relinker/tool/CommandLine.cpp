@@ -64,6 +64,9 @@ EXAMPLES
     relink app foo.o --replace f --debug-file app.debug -o app.fixed
     relink app foo.o --symbol f=0x1139 -o app.fixed
 
+  The objects that changed in a build directory of Ninja:
+    relink --from-ninja build app-as-shipped --ninja-target=app -o app.fixed
+
   Look before you leap:
     relink app foo.o --replace f -o app.fixed --dry-run -v
 
@@ -106,6 +109,7 @@ parseOtherCommand(const InputArgList &args, ArrayRef<std::string> inputs,
        "--check-loadable FILE..."},
       {OPT_survey, Command::Survey, 1, 1, false, "--survey APP"},
       {OPT_reserve, Command::Reserve, 1, 1, false, "--reserve APP"},
+      {OPT_map, Command::Map, 1, 1, false, "--map APP"},
       {OPT_list_patches, Command::List, 1, 1, false, "--list FILE"},
       {OPT_verify, Command::Verify, 1, 1, false, "--verify FILE"},
       {OPT_revert, Command::Revert, 1, 1, true, "--revert FILE -o OUT"},
@@ -172,10 +176,18 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   out.json = args.hasArg(OPT_json);
   if (auto result = parseOtherCommand(args, inputs, out))
     return *result;
-  if (inputs.size() < 2)
+  Config &c = out.config;
+  c.ninjaDirectory = args.getLastArgValue(OPT_from_ninja).str();
+  c.ninjaTarget = args.getLastArgValue(OPT_ninja_target).str();
+  c.changedOnly = args.hasArg(OPT_changed_only);
+  if (!c.ninjaDirectory.empty() && (inputs.size() != 1 || c.changedOnly))
+    return usageError("--from-ninja finds the objects: expected relink --from-ninja "
+                      "DIR APP -o OUT");
+  if (!c.ninjaTarget.empty() && c.ninjaDirectory.empty())
+    return usageError("--ninja-target " + c.ninjaTarget + ": needs --from-ninja");
+  if (c.ninjaDirectory.empty() && inputs.size() < 2)
     return usageError("expected the program and at least one patch object");
 
-  Config &c = out.config;
   c.app = inputs[0];
   c.patches.assign(inputs.begin() + 1, inputs.end());
   c.output = args.getLastArgValue(OPT_o).str();

@@ -18,6 +18,7 @@ enum class Command {
   CheckLoadable,
   Survey,
   Reserve,
+  Map,
   List,
   Verify,
   Revert,

@@ -10,6 +10,7 @@
 #include "Error.h"
 #include "History.h"
 #include "LoaderRules.h"
+#include "PatchMap.h"
 #include "PortablePatch.h"
 #include "Relink.h"
 #include "Reserve.h"
@@ -77,6 +78,24 @@ static Error printReserveOf(StringRef path, bool asJson) {
   return Error::success();
 }
 
+/// `relink --map APP`
+static Error printMapOf(StringRef path, bool asJson) {
+  auto image = Image::open(path);
+  if (!image)
+    return image.takeError();
+  auto map = PatchMap::read(**image);
+  if (!map)
+    return map.takeError();
+  if (!*map)
+    return makeError(path + ": it has no map\n>>> remedy: link it with "
+                     "ld.relink, without --no-patch-map");
+  if (asJson)
+    outs() << formatv("{0:2}\n", toJson(**map, path));
+  else
+    printMap(**map, path, outs());
+  return Error::success();
+}
+
 /// What the commands that work on patched files say; true if all is well.
 static Expected<bool> runOther(const Invocation &call) {
   const Config &c = call.config;
@@ -92,6 +111,8 @@ static Expected<bool> runOther(const Invocation &call) {
     return done(survey(call));
   case Command::Reserve:
     return done(printReserveOf(call.files[0], call.json));
+  case Command::Map:
+    return done(printMapOf(call.files[0], call.json));
   case Command::List:
     return done(listPatches(call.files[0], call.json, outs()));
   case Command::Revert:

@@ -1,0 +1,62 @@
+//===- MapCursor.h - Reads a block of a map ---------------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_MAPCURSOR_H
+#define RELINK_MAPCURSOR_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/LEB128.h"
+
+namespace relink {
+
+/// Past the end everything reads as 0 and empty, and isGood() tells.
+class MapCursor {
+public:
+  explicit MapCursor(llvm::ArrayRef<uint8_t> bytes) : rest(bytes) {}
+
+  bool isGood() const { return good; }
+  bool atEnd() const { return rest.empty(); }
+
+  uint64_t number() {
+    unsigned length = 0;
+    const char *wrong = nullptr;
+    uint64_t value =
+        llvm::decodeULEB128(rest.begin(), &length, rest.end(), &wrong);
+    if (wrong)
+      return fail();
+    rest = rest.drop_front(length);
+    return value;
+  }
+  int64_t signedNumber() {
+    uint64_t v = number(); // zigzag: 0, -1, 1, -2, ...
+    return int64_t(v >> 1) ^ -int64_t(v & 1);
+  }
+  llvm::ArrayRef<uint8_t> raw(uint64_t size) {
+    if (size > rest.size()) {
+      fail();
+      return {};
+    }
+    llvm::ArrayRef<uint8_t> out = rest.take_front(size);
+    rest = rest.drop_front(size);
+    return out;
+  }
+  llvm::StringRef string() { return llvm::toStringRef(raw(number())); }
+
+private:
+  uint64_t fail() {
+    good = false;
+    rest = {};
+    return 0;
+  }
+  llvm::ArrayRef<uint8_t> rest;
+  bool good = true;
+};
+
+} // namespace relink
+
+#endif

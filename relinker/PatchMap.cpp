@@ -1,0 +1,145 @@
+//===- PatchMap.cpp - What ld.relink says a program was made of -----------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "PatchMap.h"
+#include "Error.h"
+#include "MapCursor.h"
+#include "llvm/Support/Compression.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace llvm;
+using namespace relink::map;
+
+namespace relink {
+
+Error PatchMap::error(const Twine &what) const {
+  return makeError(path + ": its " + sectionName + " " + what +
+                   "\n>>> remedy: link it again with ld.relink, or remove the "
+                   "section with objcopy -R " +
+                   sectionName);
+}
+
+Error PatchMap::readBlocks() {
+  if (bytes.size() < sizeof(Header))
+    return error("is too short");
+  auto *h = reinterpret_cast<const Header *>(bytes.data());
+  if (memcmp(h->magic, magic, sizeof(magic)))
+    return error("is no map");
+  formatVersion = h->version;
+  if (formatVersion != map::formatVersion)
+    return error("has version " + Twine(formatVersion) + ", expected " +
+                 Twine(map::formatVersion));
+  uint64_t entry = h->blockEntrySize, at = sizeof(Header);
+  uint64_t data = at + h->blockCount * entry;
+  if (entry < sizeof(BlockEntry) || data > bytes.size())
+    return error("is shorter than its table of blocks");
+  for (uint32_t i = 0; i < h->blockCount; ++i, at += entry) {
+    auto *b = reinterpret_cast<const BlockEntry *>(bytes.data() + at);
+    if (b->packed > bytes.size() - data)
+      return error("is truncated");
+    blocks.push_back({BlockKind(uint32_t(b->kind)),
+                      bytes.slice(data, b->packed), b->unpacked, b->count});
+    data += b->packed;
+  }
+  return Error::success();
+}
+
+Expected<SmallVector<uint8_t, 0>> PatchMap::unpack(const Block &b) const {
+  if (b.unpacked > mostUnpacked)
+    return error("has a block of " + Twine(b.unpacked) + " bytes, at most " +
+                 Twine(mostUnpacked) + " are read");
+  SmallVector<uint8_t, 0> out;
+  if (Error e = compression::zstd::decompress(b.packed, out, b.unpacked))
+    return error("can't be unpacked: " + toString(std::move(e)));
+  if (out.size() != b.unpacked)
+    return error("has a block of another size than it says");
+  return out;
+}
+
+Error PatchMap::readInputs(const Block &block) {
+  auto data = unpack(block);
+  if (!data)
+    return data.takeError();
+  MapCursor in(*data);
+  for (uint64_t i = 0; i < block.count && in.isGood(); ++i) {
+    MapInput m;
+    uint64_t kind = in.number();
+    m.kind = InputKind(kind);
+    if (in.isGood() && (kind < 1 || kind > 2))
+      return error("names an input of an unknown kind");
+    ArrayRef<uint8_t> digest = in.raw(m.sha256.size());
+    llvm::copy(digest, m.sha256.begin());
+    m.size = in.number();
+    m.functions = in.number();
+    m.relocations = in.number();
+    m.path = in.string();
+    m.member = in.string();
+    allInputs.push_back(std::move(m));
+  }
+  return in.isGood() ? Error::success() : error("has a truncated list of inputs");
+}
+
+Expected<std::optional<PatchMap>> PatchMap::read(const Image &image) {
+  const Section *s = image.section(sectionName);
+  if (!s)
+    return std::nullopt;
+  PatchMap m;
+  m.path = image.path;
+  if (s->type == ELF::SHT_NOBITS || s->offset > image.bytes().size() ||
+      s->size > image.bytes().size() - s->offset)
+    return m.error("is not in the file");
+  m.bytes = image.bytes().slice(s->offset, s->size);
+  if (Error e = m.readBlocks())
+    return e;
+  for (const Block &b : m.blocks)
+    if (b.kind == BlockKind::Inputs)
+      if (Error e = m.readInputs(b))
+        return e;
+  return m;
+}
+
+static StringRef toString(InputKind kind) {
+  return kind == InputKind::Object ? "object" : "bitcode";
+}
+
+void printMap(const PatchMap &map, StringRef path, raw_ostream &os) {
+  os << formatv("{0}: map, version {1}, {2} bytes, {3} inputs\n", path,
+                map.version(), map.size(), map.inputs().size());
+  for (const MapInput &m : map.inputs()) {
+    os << formatv("  {0,-8} {1}  {2}", toString(m.kind), toHex(m.sha256),
+                  m.name());
+    if (m.kind == InputKind::Object)
+      os << formatv(", {0} functions, {1} relocations", m.functions,
+                    m.relocations);
+    os << "\n";
+  }
+}
+
+json::Value toJson(const PatchMap &map, StringRef path) {
+  json::Array inputs;
+  // An input may have any bytes in its name.
+  auto text = [](StringRef s) { return json::fixUTF8(s); };
+  for (const MapInput &m : map.inputs()) {
+    json::Object input{{"kind", toString(m.kind)},
+                       {"path", text(m.path)},
+                       {"sha256", toHex(m.sha256)},
+                       {"size", m.size}};
+    if (!m.member.empty())
+      input["member"] = text(m.member);
+    if (m.kind == InputKind::Object) {
+      input["functions"] = m.functions;
+      input["relocations"] = m.relocations;
+    }
+    inputs.push_back(std::move(input));
+  }
+  return json::Object{{"file", text(path)},
+                      {"version", map.version()},
+                      {"size", map.size()},
+                      {"inputs", std::move(inputs)}};
+}
+
+} // namespace relink
