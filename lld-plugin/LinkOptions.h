@@ -55,6 +55,7 @@ struct LinkOptions {
   bool patchMap = true;                    ///< --patch-map
   bool help = false;                       ///< --help
   bool trace = false;                      ///< --trace is the user's
+  bool printFolds = false; ///< --print-icf-sections is the user's
   bool reproduce = false; ///< --reproduce: the inputs are written out as read
 
   /// The command line for lld, argv[0] included, without our options.

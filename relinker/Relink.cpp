@@ -23,6 +23,7 @@
 #include "Inlining.h"
 #include "Layouts.h"
 #include "Link.h"
+#include "MapOriginal.h"
 #include "PatchReader.h"
 #include "Rules.h"
 #include "Selections.h"
@@ -91,7 +92,9 @@ Expected<Report> relink(const Config &config) {
   plan.objects = std::move(*objects);
   if (Error e = plan.indexObjects())
     return e;
-  auto originals = readPatch(config, config.originals, app, **target, 0);
+  auto originals = config.originals.empty() && config.useMap
+                       ? originalsFromMap(app, **target, plan)
+                       : readPatch(config, config.originals, app, **target, 0);
   if (!originals)
     return originals.takeError();
   if (Error e = checkSecurityProperties(config, app, plan))

@@ -18,6 +18,7 @@ multiclass Eq<string name, string metavar, string help> {
 def grp_what : OptionGroup<"what">, HelpText<"WHAT IS REPLACED AND BOUND">;
 let Group = grp_what in {
 defm orig : Eq<"orig", "<object>", "The object as it was before the fix: only what differs from it is replaced, and in a stripped program its code finds the functions">;
+def no_map : F<"no-map", "Don't compare with the objects that the app's .patch.map describes">;
 defm replace : Eq<"replace", "<name>", "Replace this function and bind everything else the patch defines to the app's own. NAME is mangled, demangled, or file.c:name">;
 defm keep : Eq<"keep", "<name>", "Bind this function to the app's own">;
 defm new_data : Eq<"new-data", "<name>", "Give the patch a fresh variable of this name">;
