@@ -7,6 +7,7 @@
 
 #include "CopyLog.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Parallel.h"
 #include <deque>
 #include <mutex>
 
@@ -59,7 +60,9 @@ std::vector<Copy> takeCopies() {
     append_range(out, list);
     list.clear();
   }
-  llvm::sort(out, [](const Copy &a, const Copy &b) { return a.from < b.from; });
+  parallelSort(out.begin(), out.end(), [](const Copy &a, const Copy &b) {
+    return std::tie(a.from, a.to) < std::tie(b.from, b.to);
+  });
   return out;
 }
 

@@ -11,7 +11,6 @@
 #include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Support/Compression.h"
 #include "llvm/Support/Parallel.h"
-#include <set>
 
 using namespace llvm;
 using namespace relink::map;
@@ -72,29 +71,25 @@ void PatchMapWriter::applyFolds() {
     }
 }
 
-void PatchMapWriter::encodeFolds(const LinkedFile &file) {
-  std::set<std::pair<uint64_t, uint32_t>> all; ///< addresses and names
+void PatchMapWriter::listFolds(const LinkedFile &file) {
   for (const SectionPlace &s : shared) {
     const ObjectFacts &f = s.entry->facts;
     uint64_t address = *file.address(f.placeOf(s.section));
     for (auto [offset, name] : f.functionsIn(s.section))
-      all.insert({address + offset, name});
+      foldList.push_back({address + offset, name});
   }
-  uint64_t last = 0;
-  for (auto [address, name] : all) {
-    MapEncoder out;
-    out.number(address - last);
-    out.number(name);
-    last = address;
-    std::vector<uint8_t> &to = blockWithRoom(BlockKind::Folds).bytes;
-    to.insert(to.end(), out.bytes.begin(), out.bytes.end());
-  }
+  llvm::sort(foldList);
+  foldList.erase(llvm::unique(foldList), foldList.end());
 }
 
 /// In the order in which the inputs have them, so that neighbors are used
 /// together.
 void PatchMapWriter::numberNames() {
   DenseMap<CachedHashStringRef, uint32_t> numbers;
+  size_t most = 0;
+  for (const Entry &e : entries)
+    most += e.facts.names.size();
+  numbers.reserve(most / 4);
   uint32_t input = 0;
   for (Entry &e : entries) {
     ++input;
@@ -114,64 +109,68 @@ void PatchMapWriter::numberNames() {
   }
 }
 
-PatchMapWriter::Block &PatchMapWriter::blockWithRoom(BlockKind kind) {
-  if (blocks.empty() || blocks.back().kind != kind ||
-      blocks.back().bytes.size() >= blockSize)
-    blocks.push_back({kind, {}, 0, {}});
-  ++blocks.back().count;
-  return blocks.back();
+/// Cuts the records of a kind into blocks; \p sizeOf says about how large each
+/// is.
+void PatchMapWriter::addBlocks(BlockKind kind, size_t count,
+                               function_ref<size_t(size_t)> sizeOf) {
+  size_t size = blockSize;
+  for (size_t i = 0; i < count; ++i) {
+    if (size >= blockSize) {
+      blocks.push_back({kind, uint32_t(i), 0, 0, {}});
+      size = 0;
+    }
+    size += sizeOf(i);
+    ++blocks.back().count;
+  }
 }
 
-void PatchMapWriter::encodeInputs() {
+void PatchMapWriter::encodeInput(MapEncoder &out, const Entry &e) const {
+  out.number(uint64_t(e.kind));
+  out.raw(e.hash);
+  out.number(e.object.original.size());
+  out.number(e.facts.functions);
+  out.number(e.facts.relocations);
+  out.string(e.object.path);
+  out.string(e.object.member);
+  out.string(e.facts.source);
+}
+
+std::vector<uint8_t> PatchMapWriter::encode(const Block &b) const {
   MapEncoder out;
-  for (const Entry &e : entries) {
-    out.number(uint64_t(e.kind));
-    out.raw(e.hash);
-    out.number(e.object.original.size());
-    out.number(e.facts.functions);
-    out.number(e.facts.relocations);
-    out.string(e.object.path);
-    out.string(e.object.member);
-    out.string(e.facts.source);
-  }
-  blocks.push_back(
-      {BlockKind::Inputs, std::move(out.bytes), uint32_t(entries.size()), {}});
-}
-
-void PatchMapWriter::encodeObjects() {
-  for (Entry &e : entries) {
-    MapEncoder out;
-    if (e.details.size() > mostUnpacked / 2)
-      e.details.clear(); // readers would refuse it
-    out.number(e.details.size());
-    out.raw(e.details);
-    std::vector<uint8_t> &to = blockWithRoom(BlockKind::Objects).bytes;
-    to.insert(to.end(), out.bytes.begin(), out.bytes.end());
-    e.details = {};
-  }
-}
-
-void PatchMapWriter::encodeNames() {
-  size_t first = blocks.size();
-  for (StringRef name : names) {
-    std::vector<uint8_t> &to = blockWithRoom(BlockKind::Names).bytes;
-    to.insert(to.end(), name.bytes_begin(), name.bytes_end());
-    to.push_back(0);
-  }
-  ArrayRef<uint32_t> rest = definers;
-  for (size_t i = first, end = blocks.size(); i < end; ++i) {
-    MapEncoder out;
-    for (uint32_t input : rest.take_front(blocks[i].count))
-      out.number(input);
-    rest = rest.drop_front(blocks[i].count);
-    blocks.push_back(
-        {BlockKind::Definers, std::move(out.bytes), blocks[i].count, {}});
-  }
+  out.bytes.reserve(blockSize * 2);
+  uint64_t last = 0; // address of a fold, if the block is the first of them
+  if (b.kind == BlockKind::Folds && b.first)
+    last = foldList[b.first - 1].first;
+  for (uint32_t i = b.first; i < b.first + b.count; ++i)
+    switch (b.kind) {
+    case BlockKind::Inputs:
+      encodeInput(out, entries[i]);
+      break;
+    case BlockKind::Objects:
+      out.number(entries[i].details.size());
+      out.raw(entries[i].details);
+      break;
+    case BlockKind::Names:
+      out.raw(arrayRefFromStringRef(names[i]));
+      out.bytes.push_back(0);
+      break;
+    case BlockKind::Definers:
+      out.number(definers[i]);
+      break;
+    case BlockKind::Folds:
+      out.number(foldList[i].first - last);
+      out.number(foldList[i].second);
+      last = foldList[i].first;
+      break;
+    }
+  return std::move(out.bytes);
 }
 
 std::vector<uint8_t> PatchMapWriter::pack() {
   parallelFor(0, blocks.size(), [&](size_t i) {
-    compression::zstd::compress(blocks[i].bytes, blocks[i].packed,
+    std::vector<uint8_t> bytes = encode(blocks[i]);
+    blocks[i].unpacked = bytes.size();
+    compression::zstd::compress(bytes, blocks[i].packed,
                                 compression::zstd::BestSpeedCompression);
   });
   Header h;
@@ -186,7 +185,7 @@ std::vector<uint8_t> PatchMapWriter::pack() {
     BlockEntry b;
     b.kind = uint32_t(block.kind);
     b.packed = block.packed.size();
-    b.unpacked = block.bytes.size();
+    b.unpacked = block.unpacked;
     b.count = block.count;
     out.structure(b);
   }
@@ -209,11 +208,22 @@ std::vector<uint8_t> PatchMapWriter::finish(ArrayRef<uint8_t> file) {
   applyFolds();
   each([&](Entry &e) { e.facts.choose(); });
   numberNames();
-  each([&](Entry &e) { e.details = e.facts.encode(linked); });
-  encodeInputs();
-  encodeObjects();
-  encodeNames();
-  encodeFolds(linked);
+  listFolds(linked);
+  each([&](Entry &e) {
+    e.details = e.facts.encode(linked);
+    if (e.details.size() > mostUnpacked / 2)
+      e.details.clear(); // readers would refuse it
+  });
+  addBlocks(BlockKind::Inputs, entries.size(), [](size_t) { return 128; });
+  addBlocks(BlockKind::Objects, entries.size(),
+            [&](size_t i) { return entries[i].details.size(); });
+  size_t firstNames = blocks.size();
+  addBlocks(BlockKind::Names, names.size(),
+            [&](size_t i) { return names[i].size() + 1; });
+  for (size_t i = firstNames, end = blocks.size(); i < end; ++i)
+    blocks.push_back(
+        {BlockKind::Definers, blocks[i].first, blocks[i].count, 0, {}});
+  addBlocks(BlockKind::Folds, foldList.size(), [](size_t) { return 8; });
   return pack();
 }
 

@@ -11,6 +11,7 @@
 #include "Hash.h"
 #include "ObjectFacts.h"
 #include "PatchMapFormat.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/ThreadPool.h"
 #include <deque>
@@ -49,10 +50,11 @@ private:
     bool isRead = false;
     std::vector<uint8_t> details; ///< encoded
   };
+  /// Records [first, first + count) of its kind.
   struct Block {
     map::BlockKind kind;
-    std::vector<uint8_t> bytes;
-    uint32_t count = 0;
+    uint32_t first = 0, count = 0;
+    uint64_t unpacked = 0;
     llvm::SmallVector<uint8_t, 0> packed;
   };
   /// A section of an input, by index.
@@ -64,11 +66,11 @@ private:
   void applyFolds();
   llvm::SmallVector<SectionPlace, 1> sectionsNamed(llvm::StringRef name);
   void numberNames();
-  void encodeInputs();
-  void encodeObjects();
-  void encodeNames();
-  void encodeFolds(const LinkedFile &file);
-  Block &blockWithRoom(map::BlockKind kind);
+  void listFolds(const LinkedFile &file);
+  void addBlocks(map::BlockKind kind, size_t count,
+                 llvm::function_ref<size_t(size_t)> sizeOf);
+  std::vector<uint8_t> encode(const Block &block) const;
+  void encodeInput(MapEncoder &out, const Entry &e) const;
   std::vector<uint8_t> pack();
 
   std::deque<Entry> entries;
@@ -78,6 +80,7 @@ private:
   std::vector<llvm::StringRef> names; ///< by their numbers
   /// Of each name: number of the input that defines it, from 1; 0: none.
   std::vector<uint32_t> definers;
+  std::vector<std::pair<uint64_t, uint32_t>> foldList; ///< addresses, names
   std::vector<Block> blocks;
   llvm::DefaultThreadPool threads; ///< ends before `entries`
 };

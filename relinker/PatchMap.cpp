@@ -19,9 +19,8 @@ namespace relink {
 
 Error PatchMap::error(const Twine &what) const {
   return makeError(path + ": its " + sectionName + " " + what +
-                   "\n>>> remedy: link it again with ld.relink, or remove the "
-                   "section with objcopy -R " +
-                   sectionName);
+                   "\n>>> remedy: link it again with ld.relink; to patch it as it is, "
+                   "--no-map");
 }
 
 Error PatchMap::readBlocks() {
