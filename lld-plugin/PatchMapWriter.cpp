@@ -167,11 +167,13 @@ std::vector<uint8_t> PatchMapWriter::encode(const Block &b) const {
 }
 
 std::vector<uint8_t> PatchMapWriter::pack() {
+  // A few milliseconds are worth it only where the link takes no more.
+  constexpr size_t small = 4;
+  int level = blocks.size() <= small ? 6 : 1;
   parallelFor(0, blocks.size(), [&](size_t i) {
     std::vector<uint8_t> bytes = encode(blocks[i]);
     blocks[i].unpacked = bytes.size();
-    compression::zstd::compress(bytes, blocks[i].packed,
-                                compression::zstd::BestSpeedCompression);
+    compression::zstd::compress(bytes, blocks[i].packed, level);
   });
   Header h;
   memset(&h, 0, sizeof(h));
