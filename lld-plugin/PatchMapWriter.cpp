@@ -45,17 +45,25 @@ PatchMapWriter::sectionsNamed(StringRef name) {
   auto it = byName.find(file);
   if (it == byName.end())
     return out;
-  for (Entry *e : it->second)
-    for (uint32_t i = 1; e->isRead && i < e->facts.sectionCount(); ++i)
-      if (e->facts.sectionName(i) == section)
-        out.push_back({e, i});
+  for (Entry *e : it->second) {
+    if (e->isRead && e->sections.empty())
+      for (uint32_t i = 0; i < e->facts.sectionCount(); ++i)
+        e->sections[e->facts.sectionName(i)].push_back(i);
+    for (uint32_t i : e->sections.lookup(section))
+      out.push_back({e, i});
+  }
   return out;
 }
 
 /// Where several sections have the name, those that have the code.
 void PatchMapWriter::applyFolds() {
-  for (const auto &[kept, removed] : folds)
-    for (const SectionPlace &k : sectionsNamed(kept)) {
+  SmallVector<SectionPlace, 1> keptPlaces;
+  const std::string *last = nullptr; // many are folded into one
+  for (const auto &[kept, removed] : folds) {
+    if (!last || *last != kept)
+      keptPlaces = sectionsNamed(kept);
+    last = &kept;
+    for (const SectionPlace &k : keptPlaces) {
       const uint8_t *at = k.entry->facts.placeOf(k.section);
       ArrayRef<uint8_t> code = k.entry->facts.contents(k.section);
       if (!at)
@@ -69,6 +77,7 @@ void PatchMapWriter::applyFolds() {
       if (!shared.empty())
         shared.push_back(k);
     }
+  }
 }
 
 void PatchMapWriter::listFolds(const LinkedFile &file) {

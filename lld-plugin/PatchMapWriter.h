@@ -49,6 +49,8 @@ private:
     ObjectFacts facts;
     bool isRead = false;
     std::vector<uint8_t> details; ///< encoded
+    /// Made when one of its sections was folded.
+    llvm::StringMap<llvm::SmallVector<uint32_t, 1>> sections;
   };
   /// Records [first, first + count) of its kind.
   struct Block {
