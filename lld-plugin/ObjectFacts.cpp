@@ -11,6 +11,7 @@
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -119,6 +120,7 @@ bool ObjectFacts::read(StringRef original, StringRef seen) {
     return false;
   }
   headers = *table;
+  isX86_64 = file->getHeader().e_machine == EM_X86_64;
   seenHeaders = *otherTable;
   uint32_t names = file->getHeader().e_shstrndx;
   if (names == SHN_XINDEX)
@@ -300,6 +302,13 @@ void ObjectFacts::encodeDifferences(MapEncoder &out, uint32_t section) const {
   const uint8_t *theirs = places[section];
   MapEncoder list;
   uint64_t count = 0, last = 0;
+  auto write = [&](uint64_t from, uint64_t to) {
+    list.number(from - last);
+    list.number(to - from);
+    list.raw(ours.slice(from, to - from));
+    last = to;
+    ++count;
+  };
   auto compare = [&](uint64_t from, uint64_t to) {
     if (from >= to || !memcmp(&ours[from], theirs + from, to - from))
       return;
@@ -307,16 +316,20 @@ void ObjectFacts::encodeDifferences(MapEncoder &out, uint32_t section) const {
       ++from;
     while (ours[to - 1] == theirs[to - 1])
       --to;
-    list.number(from - last);
-    list.number(to - from);
-    list.raw(ours.slice(from, to - from));
-    last = to;
-    ++count;
+    write(from, to);
   };
+  auto isZero = [](uint8_t b) { return !b; };
   uint64_t at = 0;
   for (const Rela &r : relas[section]) {
-    compare(at, std::min<uint64_t>(r.r_offset, ours.size()));
-    at = std::max<uint64_t>(at, r.r_offset + map::fieldSize(r.getType(false)));
+    uint64_t from = std::min<uint64_t>(r.r_offset, ours.size()),
+             to = std::min<uint64_t>(
+                 from + map::fieldSize(r.getType(false)), ours.size());
+    compare(at, from);
+    from = std::max(at, from);
+    // Readers take it for zero, which it is but in what people make up.
+    if (isX86_64 && from < to && !all_of(ours.slice(from, to - from), isZero))
+      write(from, to);
+    at = std::max(at, to);
   }
   compare(at, ours.size());
   out.number(count);
@@ -410,6 +423,13 @@ std::vector<uint8_t> ObjectFacts::encode(const LinkedFile &file) const {
   encodeSymbols(out);
   encodeRelocations(out);
   encodeFrames(out);
+  std::vector<uint64_t> hashes;
+  for (uint32_t i = 1; i < headers.size(); ++i)
+    if (keeps[i] == Keep::Placed)
+      hashes.push_back(xxh3_64bits(contents(i)));
+  support::ulittle64_t check;
+  check = map::hashOfHashes(hashes);
+  out.structure(check);
   return std::move(out.bytes);
 }
 

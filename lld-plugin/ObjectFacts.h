@@ -90,6 +90,7 @@ private:
   llvm::StringRef bytes;
   llvm::ArrayRef<ELFT::Shdr> headers, seenHeaders;
   const uint8_t *seenBase = nullptr;
+  bool isX86_64 = false;
   llvm::ArrayRef<uint8_t> sectionNames; ///< .shstrtab
   llvm::ArrayRef<ELFT::Sym> symbols;
   llvm::ArrayRef<ELFT::Word> extended; ///< SHT_SYMTAB_SHNDX

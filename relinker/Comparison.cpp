@@ -524,7 +524,7 @@ Error compareWithOriginal(const Config &config, const Image &image,
   AppComparison(config, image, index, imports, unwind, target, before, true)
       .run();
   ObjectComparison(target, plan, before).run();
-  // Of a COMDAT that another object gave the map has nothing.
+  // What the map does not tell of, such as what link-time optimization made.
   if (!plan.mapped.empty())
     AppComparison(config, image, index, imports, unwind, target, plan, false)
         .runRest();

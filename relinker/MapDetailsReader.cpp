@@ -172,7 +172,11 @@ Error MapDetailsReader::read() {
     return e;
   if (Error e = readFrames())
     return e;
-  return in.isGood() ? Error::success() : truncated();
+  ArrayRef<uint8_t> check = in.raw(sizeof(out.check));
+  if (!in.isGood())
+    return truncated();
+  out.check = support::endian::read64le(check.data());
+  return Error::success();
 }
 
 } // namespace relink

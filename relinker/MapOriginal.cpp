@@ -29,6 +29,22 @@ constexpr uint64_t mostEntry = 4096;
 // The object
 //===----------------------------------------------------------------------===//
 
+/// A section of kind Placed as it was in the object; empty if it is not in the
+/// program.
+std::vector<uint8_t> bytesOf(const Image &app, const MapSection &s) {
+  ArrayRef<uint8_t> bytes = app.bytesAt(s.address, s.size);
+  if (bytes.size() != s.size)
+    return {};
+  std::vector<uint8_t> out = bytes.vec();
+  for (const MapSection::Relocation &r : s.relocations) {
+    uint64_t size = std::min<uint64_t>(map::fieldSize(r.type), s.size - r.offset);
+    std::fill_n(out.begin() + r.offset, size, 0);
+  }
+  for (const MapSection::Difference &d : s.differences)
+    llvm::copy(d.bytes, out.begin() + d.offset);
+  return out;
+}
+
 class Builder {
 public:
   Builder(const Image &app, const MapInput &input, const MapDetails &details)
@@ -116,18 +132,11 @@ Error Builder::addBytes(const MapSection &from, ObjectSection &to) {
   if (from.kind != map::SectionKind::Placed)
     return Error::success();
   total += from.size;
-  ArrayRef<uint8_t> bytes = app.bytesAt(from.address, from.size);
-  if (bytes.size() != from.size || total > app.bytes().size())
+  to.data = bytesOf(app, from);
+  if (to.data.size() != from.size || total > app.bytes().size())
     return error("has section " + from.name + " at " + hex(from.address) +
                  ", which is not in the program");
-  to.data.assign(bytes.begin(), bytes.end());
   to.address = from.address;
-  for (const MapSection::Relocation &r : from.relocations) {
-    uint64_t size = std::min<uint64_t>(map::fieldSize(r.type), from.size - r.offset);
-    std::fill_n(to.data.begin() + r.offset, size, 0);
-  }
-  for (const MapSection::Difference &d : from.differences)
-    llvm::copy(d.bytes, to.data.begin() + d.offset);
   return Error::success();
 }
 
@@ -371,6 +380,8 @@ public:
       : app(app), target(target), map(map) {}
   /// The object that input \p i was, or what of it defines \p names.
   Error add(size_t i, const StringSet<> *names = nullptr);
+  /// An input whose code or data in the program are not what was linked.
+  std::optional<size_t> changed;
   /// What \p plan defines, and the objects so far do not, as another input has
   /// it: COMDATs.
   Error addOthers(const Plan &plan);
@@ -388,6 +399,10 @@ Error Originals::add(size_t i, const StringSet<> *names) {
     return details.takeError();
   if (!*details)
     return Error::success();
+  if (hashContents(app, **details) != (*details)->check) {
+    changed = i;
+    return Error::success();
+  }
   Builder builder(app, map.inputs()[i], **details);
   if (names)
     builder.keepOnly(*names);
@@ -426,6 +441,19 @@ Error Originals::addOthers(const Plan &plan) {
 }
 
 } // namespace
+
+uint64_t hashContents(const Image &app, const MapDetails &details) {
+  std::vector<uint64_t> hashes;
+  uint64_t total = 0;
+  for (const MapSection &s : details.sections) {
+    if (s.kind != map::SectionKind::Placed)
+      continue;
+    if (s.size > app.bytes().size() || (total += s.size) > app.bytes().size())
+      return 0;
+    hashes.push_back(xxh3_64bits(bytesOf(app, s)));
+  }
+  return map::hashOfHashes(hashes);
+}
 
 Expected<std::vector<std::unique_ptr<Object>>>
 originalsFromMap(const Image &app, const Target &target, Plan &plan) {
@@ -471,6 +499,13 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
   }
   if (Error e = originals.addOthers(plan))
     return e;
+  if (originals.changed) {
+    plan.mapped.clear();
+    plan.renamedSources.clear();
+    return giveUp("it has not the code and data that " +
+                  (*map)->inputs()[*originals.changed].name() +
+                  " was linked with");
+  }
   return std::move(originals.objects);
 }
 

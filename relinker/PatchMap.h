@@ -84,6 +84,7 @@ struct MapDetails {
   std::vector<MapSection> sections;
   std::vector<MapSymbol> symbols; ///< number 1 is the first
   std::vector<MapFrame> frames;
+  uint64_t check = 0; ///< map::hashOfHashes of the sections
 };
 
 class PatchMap {

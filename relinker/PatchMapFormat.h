@@ -16,8 +16,11 @@
 #define RELINK_PATCHMAPFORMAT_H
 
 #include "llvm/BinaryFormat/ELF.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Endian.h"
+#include "llvm/Support/xxhash.h"
 #include <cstdint>
+#include <vector>
 
 namespace relink::map {
 
@@ -94,6 +97,15 @@ constexpr unsigned fieldSize(uint32_t type) {
   default:
     return 4;
   }
+}
+
+/// What tells whether an object was made again as it was: of XXH3 hashes of its
+/// sections of kind Placed, in order.
+inline uint64_t hashOfHashes(llvm::ArrayRef<uint64_t> hashes) {
+  std::vector<llvm::support::ulittle64_t> bytes(hashes.begin(), hashes.end());
+  return llvm::xxh3_64bits(
+      llvm::ArrayRef(reinterpret_cast<const uint8_t *>(bytes.data()),
+                     bytes.size() * sizeof(bytes[0])));
 }
 
 } // namespace relink::map

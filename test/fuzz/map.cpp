@@ -14,7 +14,9 @@
 #include "AddedSection.h"
 #include "Config.h"
 #include "Fuzz.h"
+#include "MapDetailsReader.h"
 #include "MapEncoder.h"
+#include "MapOriginal.h"
 #include "PatchMap.h"
 #include "Relink.h"
 #include "llvm/Support/Compression.h"
@@ -70,6 +72,28 @@ std::vector<uint8_t> inputs() {
   return std::move(out.bytes);
 }
 
+support::ulittle64_t rightCheck(const Image &app, ArrayRef<uint8_t> names,
+                                ArrayRef<uint8_t> bytes) {
+  SmallVector<StringRef> list;
+  toStringRef(names).split(list, '\0');
+  MapDetails details;
+  details.bytes.assign(bytes.begin(), bytes.end());
+  details.bytes.resize(bytes.size() + 8);
+  auto nameOf = [&](uint64_t n) -> Expected<StringRef> {
+    if (n + 1 >= list.size())
+      return createStringError("no such name");
+    return list[n];
+  };
+  support::ulittle64_t check;
+  check = 0;
+  auto wrong = [](const Twine &what) { return createStringError(what); };
+  if (Error e = MapDetailsReader(details, nameOf, wrong).read())
+    drop(std::move(e));
+  else
+    check = hashContents(app, details);
+  return check;
+}
+
 } // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
@@ -80,8 +104,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   size_t length = std::min<size_t>(rest[0] | rest[1] << 8, size - 2);
   ArrayRef<uint8_t> names = rest.slice(2, length), details = rest.drop_front(2 + length);
   MapEncoder object, definers;
-  object.number(details.size());
+  if (details.size() > 8)
+    details = details.drop_back(8); // its check, which is made right
+  object.number(details.size() + 8);
   object.raw(details);
+  object.structure(rightCheck(*app, names, details));
   uint32_t count = llvm::count(names, 0);
   for (uint32_t i = 0; i < count; ++i)
     definers.number(i & 1);
