@@ -183,9 +183,23 @@ void Inputs::checkEntries(StringRef name, StringRef bytes) {
   anyReady = true;
 }
 
+void Inputs::opened(StringRef path, MemoryBufferRef member) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto it = sources.find(
+      (path + "(" + member.getBufferIdentifier() + ")").str());
+  if (it == sources.end())
+    return;
+  // Members of one name come in the archive's order.
+  for (Source &s : it->second)
+    if (s.bytes.empty()) {
+      s.bytes = s.original = member.getBuffer();
+      return;
+    }
+}
+
 void Inputs::take(StringRef name, Source &source) {
   source.isTaken = anyTaken = true;
-  if (!source.path.empty()) {
+  if (!source.path.empty() && source.bytes.empty()) {
     auto file = readRealFile(source.path);
     if (!file)
       return; // gone since lld read it
@@ -201,10 +215,10 @@ void Inputs::take(StringRef name, Source &source) {
   if (options.hotPatch != HotPatchPolicy::Off && !excepted)
     checkEntries(name, source.bytes);
   if (options.patchMap)
-    addToMap(source);
+    addToMap(name, source);
 }
 
-void Inputs::addToMap(Source &source) {
+void Inputs::addToMap(StringRef name, Source &source) {
   file_magic magic = identify_magic(source.bytes);
   if (magic != file_magic::elf_relocatable && magic != file_magic::bitcode)
     return;
@@ -215,7 +229,7 @@ void Inputs::addToMap(Source &source) {
     }
   if (!map)
     map = std::make_unique<PatchMapWriter>();
-  map->add({lastingName(source.file), source.member, source.original, source.bytes});
+  map->add(name, {lastingName(source.file), source.member, source.original, source.bytes});
 }
 
 bool Inputs::traced(StringRef line) {
@@ -236,6 +250,19 @@ bool Inputs::traced(StringRef line) {
       take(line, s);
       break;
     }
+  return true;
+}
+
+bool Inputs::folded(StringRef line) {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (line.consume_front("selected section ")) {
+    keptFold = line.str();
+    return true;
+  }
+  if (!line.consume_front("  removing identical section "))
+    return false;
+  if (map)
+    map->addFold(keptFold, line);
   return true;
 }
 

@@ -45,8 +45,15 @@ public:
   std::unique_ptr<llvm::MemoryBuffer>
   adapt(llvm::StringRef path, std::unique_ptr<llvm::MemoryBuffer> file);
 
+  /// lld has opened a member of the thin archive at \p path. Its buffer is named
+  /// after the member.
+  void opened(llvm::StringRef path, llvm::MemoryBufferRef member);
+
   /// A line that lld prints. True if it is one of --trace's.
   bool traced(llvm::StringRef line);
+
+  /// A line that lld prints. True if it is one of --print-icf-sections'.
+  bool folded(llvm::StringRef line);
 
   /// All inputs are known, the output is about to be made.
   llvm::Error finish();
@@ -76,7 +83,7 @@ private:
   std::unique_ptr<llvm::MemoryBuffer> pad(llvm::StringRef path,
                                           llvm::MemoryBufferRef file);
   void take(llvm::StringRef name, Source &source);
-  void addToMap(Source &source);
+  void addToMap(llvm::StringRef name, Source &source);
   void checkEntries(llvm::StringRef name, llvm::StringRef bytes);
   Sizes poolSizes(const Sizes &held) const;
   void warn(const llvm::Twine &message) const;
@@ -96,6 +103,7 @@ private:
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> kept;
   std::optional<ReserveObject> reserve;
   std::unique_ptr<PatchMapWriter> map;
+  std::string keptFold; ///< of --print-icf-sections, the last
   ReserveContents contents;
   bool anyTaken = false, anyReady = false, mixed = false, isFinished = false;
   std::vector<std::string> notReady, odd, bitcode;

@@ -187,6 +187,8 @@ void LldView::lookAtLong(StringRef name, StringRef value) {
     options.help = true;
   else if (name == "trace")
     options.trace = true;
+  else if (name == "print-icf-sections" || name == "no-print-icf-sections")
+    options.printFolds = name.starts_with("print");
   else if (name == "reproduce")
     options.reproduce = true;
   else if (name == "library")

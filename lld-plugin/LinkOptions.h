@@ -73,6 +73,7 @@ struct LinkOptions {
   bool trace = false;                      ///< --trace is the user's
   bool fixedAddress = false; ///< the output is neither a PIE nor shared
   bool keepEntryTables = false; ///< --hotpatch-table=keep
+  bool printFolds = false; ///< --print-icf-sections is the user's
   bool reproduce = false; ///< --reproduce: the inputs are written out as read
 
   /// The command line for lld, argv[0] included, without our options.

@@ -24,9 +24,12 @@ public:
   std::vector<uint8_t> bytes;
 
   void number(uint64_t v) {
+    uint8_t buffer[10];
+    unsigned size = 0;
     for (; v >= 0x80; v >>= 7)
-      bytes.push_back(v | 0x80);
-    bytes.push_back(v);
+      buffer[size++] = v | 0x80;
+    buffer[size++] = v;
+    bytes.insert(bytes.end(), buffer, buffer + size);
   }
   void signedNumber(int64_t v) {
     number((uint64_t(v) << 1) ^ uint64_t(v >> 63));

@@ -7,6 +7,7 @@
 
 #include "MappedOutput.h"
 #include "AddedSection.h"
+#include "CopyLog.h"
 #include "PatchMapFormat.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -144,10 +145,12 @@ std::unique_ptr<FileOutputBuffer> createFile(StringRef path, size_t size,
 
 OutputFile createMappedOutput(StringRef path, size_t size, unsigned flags,
                               MapMaker maker, CreateOutput fallback) {
-  if (auto file = createFile(path, size, flags, maker))
-    return file;
-  return std::make_unique<MemoryOutput>(path, size, flags, std::move(maker),
-                                        fallback);
+  std::unique_ptr<FileOutputBuffer> out = createFile(path, size, flags, maker);
+  if (!out)
+    out = std::make_unique<MemoryOutput>(path, size, flags, std::move(maker),
+                                         fallback);
+  logCopiesTo({out->getBufferStart(), out->getBufferSize()});
+  return out;
 }
 
 } // namespace relink

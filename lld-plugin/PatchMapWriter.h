@@ -9,8 +9,10 @@
 #define RELINK_LLD_PATCHMAPWRITER_H
 
 #include "Hash.h"
+#include "ObjectFacts.h"
 #include "PatchMapFormat.h"
-#include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/ThreadPool.h"
 #include <deque>
 #include <string>
@@ -27,23 +29,61 @@ struct MapObject {
 /// Looks at objects in threads of its own while lld goes on.
 class PatchMapWriter {
 public:
-  /// In the order in which lld takes them.
-  void add(const MapObject &object);
+  /// In the order in which lld takes them. \p name is what lld calls it.
+  void add(llvm::StringRef name, const MapObject &object);
 
-  /// The section's contents. Called once.
-  std::vector<uint8_t> finish();
+  /// lld has folded a section into one of the same code. Both are called as
+  /// lld prints them: `file:(section)`.
+  void addFold(llvm::StringRef kept, llvm::StringRef removed) {
+    folds.push_back({kept.str(), removed.str()});
+  }
+
+  /// The section's contents; \p file is what lld has written. Called once.
+  std::vector<uint8_t> finish(llvm::ArrayRef<uint8_t> file);
 
 private:
   struct Entry {
     MapObject object;
     map::InputKind kind;
     Digest hash;
-    uint64_t functions = 0, relocations = 0;
+    ObjectFacts facts;
+    bool isRead = false;
+    std::vector<uint8_t> details; ///< encoded
+    /// Made when one of its sections was folded.
+    llvm::StringMap<llvm::SmallVector<uint32_t, 1>> sections;
+  };
+  /// Records [first, first + count) of its kind.
+  struct Block {
+    map::BlockKind kind;
+    uint32_t first = 0, count = 0;
+    uint64_t unpacked = 0;
+    llvm::SmallVector<uint8_t, 0> packed;
+  };
+  /// A section of an input, by index.
+  struct SectionPlace {
+    Entry *entry;
+    uint32_t section;
   };
   static void look(Entry &entry);
-  std::vector<uint8_t> encodeInputs() const;
+  void applyFolds();
+  llvm::SmallVector<SectionPlace, 1> sectionsNamed(llvm::StringRef name);
+  void numberNames();
+  void listFolds(const LinkedFile &file);
+  void addBlocks(map::BlockKind kind, size_t count,
+                 llvm::function_ref<size_t(size_t)> sizeOf);
+  std::vector<uint8_t> encode(const Block &block) const;
+  void encodeInput(MapEncoder &out, const Entry &e) const;
+  std::vector<uint8_t> pack();
 
   std::deque<Entry> entries;
+  llvm::StringMap<llvm::SmallVector<Entry *, 1>> byName;
+  std::vector<std::pair<std::string, std::string>> folds; ///< kept, removed
+  std::vector<SectionPlace> shared; ///< what `folds` means, both sides
+  std::vector<llvm::StringRef> names; ///< by their numbers
+  /// Of each name: number of the input that defines it, from 1; 0: none.
+  std::vector<uint32_t> definers;
+  std::vector<std::pair<uint64_t, uint32_t>> foldList; ///< addresses, names
+  std::vector<Block> blocks;
   llvm::DefaultThreadPool threads; ///< ends before `entries`
 };
 

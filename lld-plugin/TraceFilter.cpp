@@ -17,7 +17,10 @@ void TraceFilter::write_impl(const char *data, size_t size) {
   for (size_t end; (end = rest.find('\n')) != StringRef::npos;
        rest = rest.drop_front(end + 1)) {
     line += rest.take_front(end);
-    if (!inputs.traced(line) || showTrace)
+    bool hidden = inputs.traced(line)  ? !showTrace
+                  : inputs.folded(line) ? !showFolds
+                                        : false;
+    if (!hidden)
       outs() << line << '\n';
     line.clear();
   }

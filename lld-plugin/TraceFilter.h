@@ -14,13 +14,14 @@
 
 namespace relink {
 
-/// Standard output, less the lines of a --trace that the user did not ask for.
+/// Standard output, less the lines of a --trace and of --print-icf-sections that
+/// the user did not ask for.
 /// Each line reaches \p inputs as soon as it is complete.
 class TraceFilter : public llvm::raw_ostream {
 public:
-  TraceFilter(Inputs &inputs, bool showTrace)
+  TraceFilter(Inputs &inputs, bool showTrace, bool showFolds)
       : llvm::raw_ostream(/*unbuffered=*/true), inputs(inputs),
-        showTrace(showTrace) {}
+        showTrace(showTrace), showFolds(showFolds) {}
   ~TraceFilter() override { llvm::outs() << line; }
 
 private:
@@ -28,7 +29,7 @@ private:
   uint64_t current_pos() const override { return written; }
 
   Inputs &inputs;
-  bool showTrace;
+  bool showTrace, showFolds;
   std::string line;
   uint64_t written = 0;
 };

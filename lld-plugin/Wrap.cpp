@@ -8,6 +8,7 @@
 #include "Wrap.h"
 #include "Inputs.h"
 #include "MappedOutput.h"
+#include "llvm/Object/Archive.h"
 #include "llvm/Support/FileOutputBuffer.h"
 
 using namespace llvm;
@@ -15,6 +16,7 @@ using namespace llvm;
 namespace {
 
 using InputFile = ErrorOr<std::unique_ptr<MemoryBuffer>>;
+using MemberFile = Expected<MemoryBufferRef>;
 using OutputFile = Expected<std::unique_ptr<FileOutputBuffer>>;
 
 /// The only global: wrappers have no other way to what they work on.
@@ -22,10 +24,11 @@ relink::Inputs *inputs = nullptr;
 
 } // namespace
 
-// Static members take no object, so they are called as functions. The names are
-// those of lld-plugin/CMakeLists.txt.
+// Static members take no object, others take it first, so they are called as
+// functions. The names are those of lld-plugin/CMakeLists.txt.
 #define GET_FILE                                                               \
   "_ZN4llvm12MemoryBuffer7getFileERKNS_5TwineEbbbSt8optionalINS_5AlignEE"
+#define MEMBER "_ZNK4llvm6object7Archive5Child18getMemoryBufferRefEv"
 #define CREATE "_ZN4llvm16FileOutputBuffer6createENS_9StringRefEmj"
 
 InputFile realGetFile(const Twine &path, bool isText, bool needsNul,
@@ -34,11 +37,23 @@ InputFile realGetFile(const Twine &path, bool isText, bool needsNul,
 OutputFile realCreate(StringRef path, size_t size, unsigned flags)
     __asm__("__real_" CREATE);
 
+MemberFile realMember(const object::Archive::Child *child)
+    __asm__("__real_" MEMBER);
+
 InputFile wrapGetFile(const Twine &path, bool isText, bool needsNul,
                       bool isVolatile, std::optional<Align> align)
     __asm__("__wrap_" GET_FILE);
+MemberFile wrapMember(const object::Archive::Child *child)
+    __asm__("__wrap_" MEMBER);
 OutputFile wrapCreate(StringRef path, size_t size, unsigned flags)
     __asm__("__wrap_" CREATE);
+
+MemberFile wrapMember(const object::Archive::Child *child) {
+  MemberFile member = realMember(child);
+  if (inputs && member && child->getParent()->isThin())
+    inputs->opened(child->getParent()->getFileName(), *member);
+  return member;
+}
 
 InputFile wrapGetFile(const Twine &path, bool isText, bool needsNul,
                       bool isVolatile, std::optional<Align> align) {
@@ -60,7 +75,7 @@ OutputFile wrapCreate(StringRef path, size_t size, unsigned flags) {
   if (!map)
     return realCreate(path, size, flags);
   return relink::createMappedOutput(
-      path, size, flags, [map](ArrayRef<uint8_t>) { return map->finish(); },
+      path, size, flags, [map](ArrayRef<uint8_t> file) { return map->finish(file); },
       realCreate);
 }
 

@@ -5,8 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// lld's archive refers to two functions of LLVM for its files: one reads an
-// input, one creates the output. ld.relink is linked with --wrap for both, so
+// lld's archive refers to functions of LLVM for its files: one reads an input,
+// one creates the output, one opens an archive's member, which in a thin archive
+// is a file. ld.relink is linked with --wrap for them, so
 // lld calls ours instead: public interfaces, no copy of lld, no file on disk.
 // Calls from inside of libLLVM are not wrapped.
 //

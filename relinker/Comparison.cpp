@@ -70,11 +70,15 @@ public:
   }
 
   void run();
+  /// Only what has no verdict yet, of what other objects may define too.
+  void runRest();
 
 private:
+  static std::optional<uint64_t> mappedAddress(const ObjectSymbol &s);
   bool tryAt(const ObjectSymbol &s, uint64_t address, uint64_t size);
   void tryCandidates(const ObjectSymbol &s);
   void searchUnnamed();
+  void compareConstants();
   bool provesAt(const ObjectSymbol &s, uint64_t address, uint64_t enough);
   void learn();
   void learnFromOldBodies();
@@ -104,6 +108,18 @@ bool AppComparison::tryAt(const ObjectSymbol &s, uint64_t address,
   bool same = correlator.match(s, {nullptr, nullptr, address}, size);
   plan.verdicts[&s] = verdictOf(correlator, same);
   return same;
+}
+
+/// Where the app's map says it is.
+std::optional<uint64_t> AppComparison::mappedAddress(const ObjectSymbol &s) {
+  if (!s.section || s.section->isTls())
+    return std::nullopt;
+  const ObjectSection &whole =
+      s.section->original ? *s.section->original : *s.section;
+  if (!whole.address)
+    return std::nullopt;
+  uint64_t start = s.section->original ? s.section->originalOffset : 0;
+  return *whole.address + start + s.value;
 }
 
 /// Several functions of one name: the one whose code it is.
@@ -188,6 +204,8 @@ void AppComparison::learnSymbol(const ObjectSymbol &s) {
   if (s.isSection() || s.name.empty() || StringRef(s.name).starts_with(".L"))
     return;
   auto place = correlator.placeOf(s);
+  if (auto address = mappedAddress(s))
+    place = Place{nullptr, nullptr, *address};
   if (!place)
     return;
   bool isTls = place->tls;
@@ -289,6 +307,10 @@ void AppComparison::run() {
   functions = functionsOf(plan);
   SmallVector<const ObjectSymbol *> unclear;
   for (const ObjectSymbol *s : functions) {
+    if (auto address = mappedAddress(*s)) {
+      tryAt(*s, *address, 0);
+      continue;
+    }
     auto found = counterparts.best(*s);
     if (found.size() == 1)
       tryAt(*s, found[0]->address, found[0]->size);
@@ -299,17 +321,34 @@ void AppComparison::run() {
     tryCandidates(*s);
   if (correlator.sectionsAreWhole && !index.hasFullTable)
     searchUnnamed();
+  compareConstants();
+  learn();
+  learnFromOldBodies();
+}
+
+void AppComparison::compareConstants() {
   for (auto &object : plan.objects)
     for (const ObjectSymbol &s : object->symbols)
-      if (correlator.isConstant(s))
+      if (correlator.isConstant(s) && !plan.verdicts.count(&s))
         if (auto found = counterparts.best(s); found.size() == 1) {
           const AppSymbol &a = *found[0];
           bool same = correlator.matchConstant(
               s, {nullptr, nullptr, a.address}, a.size);
           plan.verdicts[&s] = verdictOf(correlator, same);
         }
-  learn();
-  learnFromOldBodies();
+}
+
+void AppComparison::runRest() {
+  functions = functionsOf(plan);
+  for (const ObjectSymbol *s : functions) {
+    auto known = plan.verdicts.find(s);
+    if (s->isLocal() || (known != plan.verdicts.end() &&
+                         known->second.kind != Verdict::Kind::Unknown))
+      continue;
+    if (auto found = counterparts.best(*s); found.size() == 1)
+      tryAt(*s, found[0]->address, found[0]->size);
+  }
+  compareConstants();
 }
 
 //===----------------------------------------------------------------------===//
@@ -349,8 +388,11 @@ ObjectComparison::partners(const ObjectSymbol &s) const {
   auto kind = [](const ObjectSymbol &s) {
     return !s.section ? 0 : s.section->isCode() ? 1 : 2;
   };
+  auto renamed = plan.renamedSources.find(s.file);
+  StringRef file = renamed == plan.renamedSources.end()
+                       ? StringRef(s.file) : StringRef(renamed->second);
   for (const ObjectSymbol *o : it->second) {
-    if (s.isLocal() && s.isDefined() && s.file != o->file && o->isLocal())
+    if (s.isLocal() && s.isDefined() && file != o->file && o->isLocal())
       continue;
     if (!s.isLocal() && !o->isLocal() && s.name != o->name)
       continue;
@@ -482,6 +524,10 @@ Error compareWithOriginal(const Config &config, const Image &image,
   AppComparison(config, image, index, imports, unwind, target, before, true)
       .run();
   ObjectComparison(target, plan, before).run();
+  // What the map does not tell of, such as what link-time optimization made.
+  if (!plan.mapped.empty())
+    AppComparison(config, image, index, imports, unwind, target, plan, false)
+        .runRest();
   findTwins(index, target, plan);
   return Error::success();
 }

@@ -42,6 +42,7 @@ struct Config {
   std::string ninjaTarget;    ///< --ninja-target: the app's name there
 
   std::vector<std::string> originals; ///< --orig: objects before the fix
+  bool useMap = true; ///< the program's map tells the originals
   std::vector<std::string> replace; ///< --replace; empty means "by the rules"
   std::vector<std::string> keep;    ///< --keep: bind to the app's own
   std::vector<std::string> newData; ///< --new-data: a fresh variable

@@ -20,7 +20,7 @@ public:
   explicit MapCursor(llvm::ArrayRef<uint8_t> bytes) : rest(bytes) {}
 
   bool isGood() const { return good; }
-  bool atEnd() const { return rest.empty(); }
+  uint64_t left() const { return rest.size(); } ///< bytes
 
   uint64_t number() {
     unsigned length = 0;
@@ -45,6 +45,7 @@ public:
     rest = rest.drop_front(size);
     return out;
   }
+  void skip(uint64_t size) { (void)raw(size); }
   llvm::StringRef string() { return llvm::toStringRef(raw(number())); }
 
 private:

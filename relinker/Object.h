@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,8 @@ struct ObjectSection {
   /// A piece of a split section: where it was.
   ObjectSection *original = nullptr;
   uint64_t originalOffset = 0;
+  /// Where the app has it; of an object that was made of the app's map.
+  std::optional<uint64_t> address;
 
   bool isAlloc() const { return flags & llvm::ELF::SHF_ALLOC; }
   bool isCode() const { return flags & llvm::ELF::SHF_EXECINSTR; }

@@ -19,6 +19,18 @@ ObjectOriginal::ObjectOriginal(const Plan &objects) : plan(objects) {
     for (const ObjectSymbol &s : object->symbols)
       if (s.section && !s.isSection() && !s.name.empty())
         symbols[{s.section, s.value}].push_back(&s);
+      else if (!s.isDefined() && !s.isLocal())
+        undefined.try_emplace(s.name, &s);
+}
+
+/// The definition that \p symbol refers to; what none of the objects defines is
+/// the same thing for all of them.
+const ObjectSymbol *ObjectOriginal::meant(const ObjectSymbol *symbol) const {
+  const ObjectSymbol *s =
+      plan.definitionOf(const_cast<ObjectSymbol *>(symbol));
+  if (!s || s->isDefined() || s->isLocal())
+    return s;
+  return undefined.lookup(s->name);
 }
 
 ArrayRef<uint8_t> ObjectOriginal::bytes(const Place &at, uint64_t size) {
@@ -72,7 +84,7 @@ bool ObjectOriginal::readField(const ObjectSection &, uint64_t from,
   out.end = r.offset + fieldSize(r.type);
   if (out.end > to)
     return false;
-  const ObjectSymbol *s = plan.definitionOf(theirs->symbol);
+  const ObjectSymbol *s = meant(theirs->symbol);
   if (!s) {
     out.kind = OriginalField::Kind::Nothing;
     return !r.symbol && r.addend == theirs->addend;

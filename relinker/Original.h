@@ -136,7 +136,11 @@ public:
   const ObjectSymbol *symbolAt(const Place &place) const;
 
 private:
+  const ObjectSymbol *meant(const ObjectSymbol *symbol) const;
+
   const Plan &plan; ///< the objects; an undefined symbol may be another's
+  /// Of symbols that no object defines, one for all objects.
+  llvm::StringMap<const ObjectSymbol *> undefined;
   llvm::DenseMap<std::pair<const ObjectSection *, uint64_t>,
                  llvm::SmallVector<const ObjectSymbol *, 1>>
       symbols;

@@ -8,6 +8,7 @@
 #include "PatchMap.h"
 #include "Error.h"
 #include "MapCursor.h"
+#include "MapDetailsReader.h"
 #include "llvm/Support/Compression.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -18,9 +19,8 @@ namespace relink {
 
 Error PatchMap::error(const Twine &what) const {
   return makeError(path + ": its " + sectionName + " " + what +
-                   "\n>>> remedy: link it again with ld.relink, or remove the "
-                   "section with objcopy -R " +
-                   sectionName);
+                   "\n>>> remedy: link it again with ld.relink; to patch it as it is, "
+                   "--no-map");
 }
 
 Error PatchMap::readBlocks() {
@@ -42,21 +42,157 @@ Error PatchMap::readBlocks() {
     if (b->packed > bytes.size() - data)
       return error("is truncated");
     blocks.push_back({BlockKind(uint32_t(b->kind)),
-                      bytes.slice(data, b->packed), b->unpacked, b->count});
+                      bytes.slice(data, b->packed), b->unpacked, b->count, false, {}, {}});
     data += b->packed;
+  }
+  uint64_t number = 0;
+  for (Block &b : blocks) {
+    if (b.kind == BlockKind::Definers)
+      definers.push_back(&b);
+    if (b.kind != BlockKind::Names)
+      continue;
+    names.push_back({number, &b});
+    number += b.count;
   }
   return Error::success();
 }
 
 Expected<SmallVector<uint8_t, 0>> PatchMap::unpack(const Block &b) const {
-  if (b.unpacked > mostUnpacked)
+  uint64_t most = std::min(mostUnpacked, blockBase + mostRatio * b.packed.size());
+  if (b.unpacked > most)
     return error("has a block of " + Twine(b.unpacked) + " bytes, at most " +
-                 Twine(mostUnpacked) + " are read");
+                 Twine(most) + " are read");
   SmallVector<uint8_t, 0> out;
   if (Error e = compression::zstd::decompress(b.packed, out, b.unpacked))
     return error("can't be unpacked: " + toString(std::move(e)));
   if (out.size() != b.unpacked)
     return error("has a block of another size than it says");
+  return out;
+}
+
+Error PatchMap::open(Block &b) {
+  if (b.isOpen)
+    return Error::success();
+  auto data = unpack(b);
+  if (!data)
+    return data.takeError();
+  b.isOpen = true;
+  b.bytes = std::move(*data);
+  if (b.kind != BlockKind::Names)
+    return Error::success();
+  for (size_t at = 0; at < b.bytes.size();) {
+    b.starts.push_back(at);
+    const void *end = memchr(&b.bytes[at], 0, b.bytes.size() - at);
+    if (!end)
+      return error("has a name without an end");
+    at = static_cast<const uint8_t *>(end) - b.bytes.data() + 1;
+  }
+  return b.starts.size() == b.count ? Error::success()
+                                    : error("has another number of names than it "
+                                            "says");
+}
+
+Expected<StringRef> PatchMap::nameOf(uint64_t number) {
+  auto next = llvm::upper_bound(names, number, [](uint64_t n, const auto &known) {
+    return n < known.first;
+  });
+  if (next == names.begin())
+    return error("names a name that it lacks");
+  const auto &[first, block] = *--next;
+  if (number - first >= block->count)
+    return error("names a name that it lacks");
+  if (Error e = open(*block))
+    return e;
+  return StringRef(
+      reinterpret_cast<const char *>(&block->bytes[block->starts[number - first]]));
+}
+
+Expected<std::multimap<uint64_t, StringRef>> PatchMap::folds() {
+  std::multimap<uint64_t, StringRef> out;
+  uint64_t address = 0;
+  for (Block &b : blocks) {
+    if (b.kind != BlockKind::Folds)
+      continue;
+    if (Error e = open(b))
+      return e;
+    MapCursor in(b.bytes);
+    for (uint64_t i = 0; i < b.count && in.isGood(); ++i) {
+      address += in.number();
+      auto name = nameOf(in.number());
+      if (!name)
+        return name.takeError();
+      out.insert({address, *name});
+    }
+    if (!in.isGood())
+      return error("has a truncated list of folded functions");
+  }
+  return out;
+}
+
+Expected<StringMap<size_t>> PatchMap::definersOf(const StringSet<> &wanted) {
+  StringMap<size_t> out;
+  for (size_t i = 0; i < names.size() && i < definers.size(); ++i) {
+    Block &block = *names[i].second;
+    if (Error e = open(block))
+      return e;
+    SmallVector<uint32_t> found;
+    for (const uint32_t &start : block.starts)
+      if (wanted.contains(reinterpret_cast<const char *>(&block.bytes[start])))
+        found.push_back(&start - block.starts.data());
+    if (found.empty())
+      continue;
+    if (Error e = open(*definers[i]))
+      return e;
+    MapCursor in(definers[i]->bytes);
+    uint32_t at = 0;
+    for (uint32_t n : found) {
+      for (; at < n && in.isGood(); ++at)
+        (void)in.number();
+      uint64_t input = in.number();
+      ++at;
+      if (input > allInputs.size())
+        return error("names an input that it lacks");
+      if (input)
+        out[reinterpret_cast<const char *>(&block.bytes[block.starts[n]])] =
+            input - 1;
+    }
+  }
+  return out;
+}
+
+Expected<SmallVector<uint8_t, 0>> PatchMap::detailBytes(size_t input) {
+  for (Block &b : blocks) {
+    if (b.kind != BlockKind::Objects)
+      continue;
+    if (input >= b.count) {
+      input -= b.count;
+      continue;
+    }
+    if (Error e = open(b))
+      return e;
+    MapCursor in(b.bytes);
+    for (; input && in.isGood(); --input)
+      in.skip(in.number());
+    ArrayRef<uint8_t> found = in.raw(in.number());
+    if (!in.isGood())
+      return error("has a truncated object");
+    return SmallVector<uint8_t, 0>(found.begin(), found.end());
+  }
+  return SmallVector<uint8_t, 0>();
+}
+
+Expected<std::optional<MapDetails>> PatchMap::details(size_t input) {
+  auto data = detailBytes(input);
+  if (!data)
+    return data.takeError();
+  if (data->empty())
+    return std::nullopt;
+  MapDetails out;
+  out.bytes = std::move(*data);
+  auto name = [&](uint64_t number) { return nameOf(number); };
+  auto wrong = [&](const Twine &what) { return error(what); };
+  if (Error e = MapDetailsReader(out, name, wrong).read())
+    return e;
   return out;
 }
 
@@ -78,6 +214,7 @@ Error PatchMap::readInputs(const Block &block) {
     m.relocations = in.number();
     m.path = in.string();
     m.member = in.string();
+    m.source = in.string();
     allInputs.push_back(std::move(m));
   }
   return in.isGood() ? Error::success() : error("has a truncated list of inputs");

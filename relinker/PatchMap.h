@@ -11,8 +11,12 @@
 #include "Hash.h"
 #include "Image.h"
 #include "PatchMapFormat.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
+#include <deque>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -23,6 +27,7 @@ struct MapInput {
   map::InputKind kind = map::InputKind::Object;
   std::string path;   ///< as the linker got it
   std::string member; ///< of the archive at `path`; empty if it is none
+  std::string source; ///< its STT_FILE, if any
   Digest sha256{};    ///< of the object's bytes, before function padding
   uint64_t size = 0;  ///< of the object
   uint64_t functions = 0;   ///< it defines
@@ -34,6 +39,54 @@ struct MapInput {
   }
 };
 
+/// A section of an input that is in the program, or that is referred to.
+struct MapSection {
+  llvm::StringRef name;
+  uint32_t type = 0;
+  uint64_t flags = 0, align = 1, entrySize = 0;
+  uint64_t size = 0; ///< in the object, before function padding
+  map::SectionKind kind = map::SectionKind::NoBits;
+  uint64_t address = 0;              ///< of Placed, in the program
+  llvm::ArrayRef<uint8_t> contents;  ///< of Contents
+  /// Of Placed: where its bytes outside of relocated fields are not those at
+  /// its address; ascending and inside of it.
+  struct Difference {
+    uint64_t offset;
+    llvm::ArrayRef<uint8_t> bytes;
+  };
+  std::vector<Difference> differences;
+  struct Relocation {
+    uint64_t offset = 0;
+    uint32_t type = 0;
+    uint32_t symbol = 0; ///< its number, from 1; 0: none
+    int64_t addend = 0;
+  };
+  std::vector<Relocation> relocations; ///< as the object has them
+};
+
+struct MapSymbol {
+  llvm::StringRef name;
+  uint8_t info = 0, other = 0; ///< as in Elf64_Sym
+  enum class Home { Undefined, Absolute, Common, Section } home = Home::Undefined;
+  uint32_t section = 0; ///< of Home::Section: index
+  uint64_t value = 0, size = 0;
+};
+
+/// A function's exception table, each a symbol's number and what to add.
+struct MapFrame {
+  uint32_t function = 0, table = 0;
+  int64_t functionAddend = 0, tableAddend = 0;
+};
+
+/// What the map says of an input; refers to memory of its own and of the map.
+struct MapDetails {
+  llvm::SmallVector<uint8_t, 0> bytes;
+  std::vector<MapSection> sections;
+  std::vector<MapSymbol> symbols; ///< number 1 is the first
+  std::vector<MapFrame> frames;
+  uint64_t check = 0; ///< map::hashOfHashes of the sections
+};
+
 class PatchMap {
 public:
   /// None if \p image has no map; an error if it has one that can't be read.
@@ -43,13 +96,27 @@ public:
   uint64_t size() const { return bytes.size(); } ///< of the section
   /// In the order in which the linker took them.
   llvm::ArrayRef<MapInput> inputs() const { return allInputs; }
+  /// None of bitcode, nor of an object that the linker could not read.
+  llvm::Expected<std::optional<MapDetails>> details(size_t input);
+  /// Functions that the linker has folded, and those they were folded into, by
+  /// address.
+  llvm::Expected<std::multimap<uint64_t, llvm::StringRef>> folds();
+  /// For each of \p names that an input defines for the others: which.
+  llvm::Expected<llvm::StringMap<size_t>>
+  definersOf(const llvm::StringSet<> &names);
 
 private:
   struct Block {
     map::BlockKind kind;
     llvm::ArrayRef<uint8_t> packed;
     uint64_t unpacked, count;
+    bool isOpen = false;
+    llvm::SmallVector<uint8_t, 0> bytes; ///< if it is open
+    std::vector<uint32_t> starts;        ///< of names: of each
   };
+  llvm::Expected<llvm::SmallVector<uint8_t, 0>> detailBytes(size_t input);
+  llvm::Expected<llvm::StringRef> nameOf(uint64_t number);
+  llvm::Error open(Block &block);
   llvm::Error readBlocks();
   llvm::Error readInputs(const Block &block);
   llvm::Expected<llvm::SmallVector<uint8_t, 0>> unpack(const Block &b) const;
@@ -58,7 +125,9 @@ private:
   std::string path; ///< of the program
   llvm::ArrayRef<uint8_t> bytes;
   uint32_t formatVersion = 0;
-  std::vector<Block> blocks;
+  std::deque<Block> blocks; ///< what is open stays where it is
+  std::vector<std::pair<uint64_t, Block *>> names; ///< by their first number
+  std::vector<Block *> definers;                   ///< of the same names
   std::vector<MapInput> allInputs;
 };
 

@@ -15,8 +15,12 @@
 #ifndef RELINK_PATCHMAPFORMAT_H
 #define RELINK_PATCHMAPFORMAT_H
 
+#include "llvm/BinaryFormat/ELF.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Endian.h"
+#include "llvm/Support/xxhash.h"
 #include <cstdint>
+#include <vector>
 
 namespace relink::map {
 
@@ -27,7 +31,13 @@ constexpr char magic[16] = {'r', 'e', 'l', 'i', 'n', 'k', ' ',  'm',
                             'a', 'p', 0,   0,   0,   0,   '\r', '\n'};
 constexpr uint32_t formatVersion = 1;
 
-enum class BlockKind : uint32_t { Inputs = 1 };
+enum class BlockKind : uint32_t {
+  Inputs = 1,
+  Objects, ///< the details of inputs, in their order
+  Names,   ///< ended by NULs; numbers count from 0 through all such blocks
+  Definers, ///< one for each block of names: which input defines each
+  Folds,    ///< functions that share their code with others
+};
 
 /// Block table entries follow the header, the blocks follow them.
 struct Header {
@@ -44,10 +54,59 @@ struct BlockEntry {
 };
 static_assert(sizeof(BlockEntry) == 16);
 
-/// Readers refuse larger blocks before they unpack them.
-constexpr uint64_t mostUnpacked = uint64_t(64) << 20;
+/// Readers refuse larger blocks before they unpack them, and those of more than
+/// blockBase and mostRatio times their packed size.
+constexpr uint64_t mostUnpacked = uint64_t(32) << 20;
+constexpr uint64_t blockBase = uint64_t(1) << 20, mostRatio = 200;
 
 enum class InputKind : uint8_t { Object = 1, Bitcode };
+
+/// What is known of a section's bytes.
+enum class SectionKind : uint8_t {
+  Placed = 1, ///< they are in the program
+  Contents,   ///< they are in the map
+  NoBits,
+};
+
+/// Where a symbol is defined; its section's number, from 1, is added.
+constexpr uint64_t homeUndefined = 0, homeAbsolute = 1, homeCommon = 2,
+                   homeSections = 2;
+
+/// Bytes of an x86-64 relocation's field, for which the map says nothing: in the
+/// object they are zero (psABI, table 4.9).
+constexpr unsigned fieldSize(uint32_t type) {
+  switch (type) {
+  case llvm::ELF::R_X86_64_64:
+  case llvm::ELF::R_X86_64_PC64:
+  case llvm::ELF::R_X86_64_GOTOFF64:
+  case llvm::ELF::R_X86_64_GOTPC64:
+  case llvm::ELF::R_X86_64_GOT64:
+  case llvm::ELF::R_X86_64_PLTOFF64:
+  case llvm::ELF::R_X86_64_DTPOFF64:
+  case llvm::ELF::R_X86_64_TPOFF64:
+    return 8;
+  case llvm::ELF::R_X86_64_NONE:
+  case llvm::ELF::R_X86_64_TLSDESC_CALL: // marks an instruction
+    return 0;
+  case llvm::ELF::R_X86_64_16:
+  case llvm::ELF::R_X86_64_PC16:
+    return 2;
+  case llvm::ELF::R_X86_64_8:
+  case llvm::ELF::R_X86_64_PC8:
+    return 1;
+  default:
+    return 4;
+  }
+}
+
+/// What tells whether an object was made again as it was: of XXH3 hashes of its
+/// sections of kind Placed, in order.
+inline uint64_t hashOfHashes(llvm::ArrayRef<uint64_t> hashes) {
+  std::vector<llvm::support::ulittle64_t> bytes(hashes.begin(), hashes.end());
+  return llvm::xxh3_64bits(
+      llvm::ArrayRef(reinterpret_cast<const uint8_t *>(bytes.data()),
+                     bytes.size() * sizeof(bytes[0])));
+}
 
 } // namespace relink::map
 

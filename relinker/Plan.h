@@ -21,6 +21,7 @@
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringMap.h"
 #include <deque>
+#include <map>
 
 namespace relink {
 
@@ -107,7 +108,14 @@ struct Plan {
   llvm::DenseMap<const ObjectSymbol *, const AppSymbol *> learned;
   /// Entries of `learned` that no symbol table has.
   std::deque<AppSymbol> unnamed;
-  /// With --orig: the objects before the fix, which symbols of theirs the
+  /// What the app's map says of functions that share their code, by address.
+  std::multimap<uint64_t, std::string> folds;
+  /// Names of the objects before the fix, if they are made of the app's map.
+  std::vector<std::string> mapped;
+  /// Of a source file that was renamed since: what the patch calls it, and what
+  /// the map does.
+  llvm::StringMap<std::string> renamedSources;
+  /// With --orig or a map: the objects before the fix, which symbols of theirs the
   /// patch's are, and local ones that they lack.
   std::unique_ptr<Plan> before;
   llvm::DenseMap<const ObjectSymbol *, const ObjectSymbol *> originalOf;

@@ -92,8 +92,9 @@ constexpr RuleText rules[] = {
         "the same, relocated fields left out, and each of these refers to the "
         "same thing: the same function or variable, or a constant, string, jump "
         "table or exception table with the same contents. It is compared with the "
-        "app's own code, or with the object before the fix (--orig), which also "
-        "finds the functions of a stripped app."},
+        "app's own code; or with the object before the fix, given by --orig or "
+        "made again from the map of a program of ld.relink, which also finds the "
+        "functions of a stripped app."},
     {8, "A reference means the first of: a definition in the patch; what --bind "
         "says; what unchanged code shows it to be; a global of the app; an "
         "import of the app; a static of the same source file; the only static of "

@@ -23,6 +23,7 @@
 #include "Inlining.h"
 #include "Join.h"
 #include "Layouts.h"
+#include "MapOriginal.h"
 #include "PatchFiles.h"
 #include "PatchReader.h"
 #include "Rules.h"
@@ -102,7 +103,9 @@ Expected<Report> relink(const Config &config) {
     return finish(config, app, *files, "", plan, {}, pending);
   if (Error e = plan.indexObjects())
     return e;
-  auto originals = readPatch(config, config.originals, app, **target, 0);
+  auto originals = config.originals.empty() && config.useMap
+                       ? originalsFromMap(app, **target, plan)
+                       : readPatch(config, config.originals, app, **target, 0);
   if (!originals)
     return originals.takeError();
   if (Error e = checkSecurityProperties(config, app, plan))

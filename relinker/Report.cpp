@@ -22,6 +22,8 @@ Report makeReport(const Config &config, const Image &image, const Plan &plan,
   r.app = config.app;
   r.output = config.output;
   r.kind = toString(image.kind).str();
+  r.comparison = !plan.mapped.empty() ? "map" : plan.before ? "orig" : "app";
+  r.mapped = plan.mapped;
   r.replaced = output.replaced;
   r.unchanged = output.unchanged;
   r.sameFunctions = plan.sameFunctions;
@@ -131,6 +133,8 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
   }
   for (const auto &[name, text] : r.remarks)
     os << "  remark   " << demangle(name) << ": " << text << "\n";
+  for (const std::string &n : r.mapped)
+    os << "  map      compared with " << n << " as it was linked\n";
   for (const std::string &n : r.notes)
     os << "  note     " << n << "\n";
   if (verbose)
@@ -208,6 +212,8 @@ json::Value toJson(const Report &r) {
                       {"output", r.output},
                       {"written", r.written},
                       {"inputs", std::move(inputs)},
+                      {"comparison", r.comparison},
+                      {"mapped", json::Array(r.mapped)},
                       {"replaced", toJson(r.replaced)},
                       {"changed", std::move(changed)},
                       {"redirectedCalls", r.redirectedCalls},

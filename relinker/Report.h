@@ -26,6 +26,8 @@ std::vector<InterposedImport> interposedImports(const Plan &plan);
 
 struct Report {
   std::string app, output, kind, symbolSource;
+  std::string comparison; ///< with what: app, orig, map
+  std::vector<std::string> mapped; ///< objects of the map
   std::vector<ReplacedFunction> replaced;
   std::vector<InterposedImport> interposed;
   std::vector<std::pair<std::string, uint64_t>> bound;

@@ -451,7 +451,7 @@ Error Chooser::checkSharedCode() const {
   }
   std::string other;
   const Replacement *shared = nullptr;
-  forEachFunctionAt(image, addresses, [&](uint64_t address, StringRef name) {
+  auto look = [&](uint64_t address, StringRef name) {
     const Replacement &r = *at[address];
     bool isAlias = plainName(name) == plainName(r.app->name) ||
                    any_of(r.object->symbols, [&](const ObjectSymbol &s) {
@@ -464,7 +464,11 @@ Error Chooser::checkSharedCode() const {
       return;
     shared = &r;
     other = name.str();
-  });
+  };
+  forEachFunctionAt(image, addresses, look);
+  for (const auto &[address, name] : plan.folds)
+    if (addresses.contains(address))
+      look(address, name);
   if (!shared)
     return Error::success();
   return refuse(Refusal::SharedCode,

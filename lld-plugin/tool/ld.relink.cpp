@@ -82,7 +82,9 @@ int main(int argc, char **argv) {
   if (options->reserve)
     arguments.push_back(saver.save(self).data());
   arguments.push_back("--trace");
-  TraceFilter out(inputs, options->trace);
+  if (options->patchMap)
+    arguments.push_back("--print-icf-sections");
+  TraceFilter out(inputs, options->trace, options->printFolds);
   bool good = link(arguments, out);
   outs().flush();
   lld::exitLld(!good);

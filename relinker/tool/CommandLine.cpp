@@ -197,6 +197,7 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   if (c.output.empty())
     c.output = c.app;
   c.originals = args.getAllArgValues(OPT_orig);
+  c.useMap = !args.hasArg(OPT_no_map);
   c.replace = args.getAllArgValues(OPT_replace);
   c.keep = args.getAllArgValues(OPT_keep);
   c.newData = args.getAllArgValues(OPT_new_data);

@@ -21,6 +21,7 @@ defm orig : Eq<"orig", "<object>", "The object as it was before the fix: only wh
 def changed_only : F<"changed-only", "Leave out the objects, in archives too, that the app was linked from, by the map that ld.relink left in it">;
 defm from_ninja : Eq<"from-ninja", "<dir>", "Take the objects from this build directory that differ from those the app was linked from: relink --from-ninja DIR APP -o OUT">;
 defm ninja_target : Eq<"ninja-target", "<name>", "With --from-ninja: the app's name there, if it is another">;
+def no_map : F<"no-map", "Don't compare with the objects that the app's .patch.map describes">;
 defm replace : Eq<"replace", "<name>", "Replace this function and bind everything else the patch defines to the app's own. NAME is mangled, demangled, or file.c:name">;
 defm keep : Eq<"keep", "<name>", "Bind this function to the app's own">;
 defm new_data : Eq<"new-data", "<name>", "Give the patch a fresh variable of this name">;

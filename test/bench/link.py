@@ -47,6 +47,13 @@ def loaded(path):
     return sum(h[5] for h in headers if h[0] == 1)
 
 
+def map_size(path):
+    """Bytes of the file that are its .patch.map."""
+    out = subprocess.check_output([f"{TOOLS}/llvm-readelf", "-SW", path], text=True)
+    found = re.search(r"\.patch\.map\s+PROGBITS\s+\w+ \w+ (\w+)", out)
+    return int(found[1], 16)
+
+
 def instructions(command, text):
     out = subprocess.run(["valgrind", "--tool=callgrind",
                           "--callgrind-out-file=/dev/null", *command],
@@ -64,6 +71,8 @@ def hello(linker, runs):
         "<= 1.1")
     row("the same: bytes loaded", loaded("hello.ours"), "B", "ld.lld",
         loaded("hello"), "")
+    row("the same: bytes of its map", map_size("hello.ours"), "B", "the file",
+        os.path.getsize("hello.ours"), "")
 
 
 def large(linker, runs):
@@ -72,24 +81,33 @@ def large(linker, runs):
         return
     inputs = ["--whole-archive", *archives, "--no-whole-archive", "-shared",
               "--unresolved-symbols=ignore-all", "-o"]
-    options = [[f"{TOOLS}/ld.lld"], [linker, "--patch-reserve=none"], [linker],
-               [linker, "--function-padding=16"],
-               [linker, "--function-padding=32"]]
+    options = [[f"{TOOLS}/ld.lld"],
+               [linker, "--patch-reserve=none", "--no-patch-map"],
+               [linker, "--no-patch-map"], [linker, "--patch-reserve=none"],
+               [linker], [linker, "--function-padding=16"],
+               [linker, "--function-padding=32"],
+               [f"{TOOLS}/ld.lld", "--emit-relocs"]]
     names = [f"out{i}" for i in range(len(options))]
     commands = [o + inputs + [n] for o, n in zip(options, names)]
     times = medians(max(runs // 2, 3), commands, names)
-    what = ["", "nothing of ours", "default reserve", "and padding of 16",
-            "and padding of 32"]
+    what = ["", "nothing of ours", "default reserve, no map", "map, no reserve",
+            "default reserve and map", "and padding of 16", "and padding of 32",
+            "--emit-relocs of ld.lld"]
     for i in range(1, len(options)):
         row(f"link, all of LLVM, {what[i]}: time", times[i], "ms", "ld.lld",
-            times[0], "<= 1.1" if i < 3 else "<= 1.25")
+            times[0], "<= 1.1" if i < 5 else "<= 1.25" if i < 7 else "")
     memory = [peak_memory(c) / 1024 for c in commands]  # and makes the files
-    for i in range(2, len(options)):
+    for i in (2, 5, 6):
         row(f"the same, {what[i]}: bytes loaded", loaded(names[i]) / 1e6, "MB",
             "ld.lld", loaded(names[0]) / 1e6, "<= 1.03" if i == 2 else "")
-    for i in (2, 4):
+    for i in (2, 3, 6):
         row(f"the same, {what[i]}: peak memory", memory[i], "MB", "ld.lld",
             memory[0], "")
+    size = [os.path.getsize(n) / 1e6 for n in names]
+    row("the same, map: size of the file", size[3], "MB", "ld.lld", size[0],
+        "<= 1.08")
+    row("the same, --emit-relocs of ld.lld: size", size[7], "MB", "ld.lld",
+        size[0], "")
 
 
 def program(linker, compiler, name, sources, flags, libraries, command, text):
@@ -119,6 +137,9 @@ def program(linker, compiler, name, sources, flags, libraries, command, text):
         row(f"{name}, {what}: bytes loaded", size, "B", "plain", first[0], "")
         row("the same: instructions", count / 1e6, "M", "plain", first[1] / 1e6,
             "<= 1.01")
+        if what == "default reserve":
+            row("the same: bytes of its map", map_size(name), "B", "the file",
+                os.path.getsize(name), "<= 0.08")
 
 
 def main():

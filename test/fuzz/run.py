@@ -11,12 +11,15 @@ or 2 GiB of memory ends a target, and the exit status is 1.
 import argparse
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(os.path.dirname(HERE), "Inputs"))
+from patchmap import Program
 SOURCE = os.path.dirname(os.path.dirname(HERE))
-TARGETS = ["app", "patch", "record", "portable"]
+TARGETS = ["app", "patch", "record", "portable", "map"]
 MEMORY, TIMEOUT, LENGTH = 2048, 20, 65536  # MiB, seconds, bytes
 
 # Small pages of code and data keep the seeds small, which mutations like.
@@ -61,6 +64,24 @@ def run(*command):
     return done.returncode == 0
 
 
+def make_map_seeds(build, place):
+    """What fuzz-map takes: names, their size in front, and an object's details."""
+    source, linked = os.path.join(HERE, "Inputs", "patch.c"), os.path.join(place, "linked")
+    for name, command in PATCHES.items():
+        object_ = os.path.join(place, "object.o")
+        if "-r" in command or not run(*command, "-w", "-fPIC", "-c", source, "-o", object_):
+            continue
+        if not run(os.path.join(build, "bin", "ld.relink"), "-shared", object_, "-o", linked):
+            continue
+        blocks = {kind: bytes(data) for kind, data, _ in Program(linked).blocks}
+        # The length of the details is a number of one or more bytes.
+        details = blocks[2].lstrip(bytes(range(0x80, 0x100)))[1:]
+        with open(os.path.join(place, name), "wb") as file:
+            file.write(struct.pack("<H", len(blocks[3])) + blocks[3] + details)
+        os.remove(object_)
+        os.remove(linked)
+
+
 def make_seeds(build, corpus):
     """Files of each kind, under the names of the targets."""
     place = {t: os.path.join(corpus, t) for t in TARGETS}
@@ -98,6 +119,7 @@ def make_seeds(build, corpus):
                 os.remove(old)
         if run(relink, fixed, object_, *accept, *options, "-q", "-o", patched):
             run(relink, "--export", fixed, patched, "-o", rlp, "-q")
+    make_map_seeds(build, place["map"])
     with open(os.path.join(place["record"], "description"), "w") as file:
         file.write('{"tool":"relink 1","buildId":"0a","patches":["00"],"replaced":[{"name":"work",'
                    '"oldAddress":4454,"oldSize":9,"newAddress":20480,"newSize":9,"method":"near '

@@ -1,0 +1,36 @@
+//===- CopyLog.h - What lld copies to the output ----------------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// lld tells where it puts an input section only by names, which objects share.
+// But it copies each section from the input's buffer to its place in the
+// output's, by one call of memcpy, before it relocates it there. ld.relink is
+// linked with --wrap=memcpy: where a whole section is copied to is where it is.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_LLD_COPYLOG_H
+#define RELINK_LLD_COPYLOG_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include <vector>
+
+namespace relink {
+
+struct Copy {
+  const uint8_t *from, *to;
+  size_t size;
+};
+
+/// Copies to \p buffer are written down from now on.
+void logCopiesTo(llvm::ArrayRef<uint8_t> buffer);
+
+/// What was copied, by source; the log ends. All threads that copied are idle.
+std::vector<Copy> takeCopies();
+
+} // namespace relink
+
+#endif

@@ -1,0 +1,111 @@
+//===- ObjectFacts.h - What the map says of one object ----------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Of an object the map keeps what is in the program: sections that were placed,
+// with what tells their bytes in the object from those in the program; mergeable
+// sections; .bss; symbols there, and those that relocations refer to.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_LLD_OBJECTFACTS_H
+#define RELINK_LLD_OBJECTFACTS_H
+
+#include "CopyLog.h"
+#include "MapEncoder.h"
+#include "llvm/ADT/CachedHashString.h"
+#include "llvm/Object/ELF.h"
+
+namespace relink {
+
+/// The linked file, as far as placed sections are concerned.
+class LinkedFile {
+public:
+  explicit LinkedFile(llvm::ArrayRef<uint8_t> bytes);
+  /// The address of the bytes that lie \p at in `bytes`.
+  std::optional<uint64_t> address(const uint8_t *at) const;
+  llvm::ArrayRef<uint8_t> bytes;
+
+private:
+  struct Load {
+    uint64_t offset, size, address;
+  };
+  std::vector<Load> loads; ///< by offset
+};
+
+class ObjectFacts {
+public:
+  using ELFT = llvm::object::ELF64LE;
+
+  /// \p original is the object on disk, \p seen what lld has: the same but for
+  /// the places and sizes of padded sections. False if it can't be read.
+  bool read(llvm::StringRef original, llvm::StringRef seen);
+
+  /// Finds its sections' places. \p copies are sorted by source.
+  void place(llvm::ArrayRef<Copy> copies, const LinkedFile &file);
+  /// Of the same code as one of another object, and not in the output.
+  void fold(uint32_t section, const uint8_t *at) { places[section] = at; }
+
+  /// Decides which symbols are kept, and lists the names that are needed.
+  void choose();
+  std::vector<llvm::CachedHashStringRef> names;
+  /// Of `names`: whether this object defines it for others.
+  std::vector<bool> defines;
+  /// Of `names`, in the map; filled in between.
+  std::vector<uint32_t> nameNumbers;
+
+  /// Functions in a section that is kept, by offset and number of the name.
+  std::vector<std::pair<uint64_t, uint32_t>> functionsIn(uint32_t section) const;
+
+  std::vector<uint8_t> encode(const LinkedFile &file) const;
+
+  llvm::StringRef source; ///< the first STT_FILE
+  uint64_t functions = 0, relocations = 0;
+
+  uint32_t sectionCount() const { return headers.size(); }
+  llvm::StringRef sectionName(uint32_t i) const;
+  llvm::ArrayRef<uint8_t> contents(uint32_t i) const;
+  const uint8_t *placeOf(uint32_t i) const { return places[i]; }
+
+private:
+  enum class Keep : uint8_t { No, Placed, Contents, NoBits };
+  struct Frame { ///< an FDE that has an LSDA
+    const ELFT::Rela *function, *table;
+  };
+  bool readSymbols(const llvm::object::ELFFile<ELFT> &file);
+  void readFrames();
+  uint32_t sectionOf(uint32_t symbol) const;
+  Keep keepOf(uint32_t section) const;
+  bool isFrame(uint32_t section) const;
+  void use(uint32_t symbol) { used[symbol] = true; }
+  void encodeSections(MapEncoder &out, const LinkedFile &file) const;
+  void encodeSymbols(MapEncoder &out) const;
+  void encodeRelocations(MapEncoder &out) const;
+  void encodeDifferences(MapEncoder &out, uint32_t section) const;
+  void encodeFrames(MapEncoder &out) const;
+
+  llvm::StringRef bytes;
+  llvm::ArrayRef<ELFT::Shdr> headers, seenHeaders;
+  const uint8_t *seenBase = nullptr;
+  bool isX86_64 = false;
+  llvm::ArrayRef<uint8_t> sectionNames; ///< .shstrtab
+  llvm::ArrayRef<ELFT::Sym> symbols;
+  llvm::ArrayRef<ELFT::Word> extended; ///< SHT_SYMTAB_SHNDX
+  llvm::StringRef strings;
+  std::vector<llvm::ArrayRef<ELFT::Rela>> relas; ///< by section
+  std::vector<const uint8_t *> places;           ///< in the output, by section
+  std::vector<Frame> frames;
+
+  // Of what is kept.
+  std::vector<Keep> keeps;              ///< by section
+  std::vector<uint32_t> sectionNumbers; ///< by section, from 1
+  std::vector<bool> used;               ///< by symbol
+  std::vector<uint32_t> symbolNumbers;  ///< by symbol, from 1
+};
+
+} // namespace relink
+
+#endif

@@ -1,0 +1,182 @@
+//===- MapDetailsReader.cpp - Reads what a map says of an object ----------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "MapDetailsReader.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+using namespace relink::map;
+
+namespace relink {
+
+Error MapDetailsReader::readDifferences(MapSection &s) {
+  uint64_t end = 0;
+  for (uint64_t count = in.number(); count && in.isGood(); --count) {
+    uint64_t gap = in.number(), size = in.number();
+    ArrayRef<uint8_t> bytes = in.raw(size);
+    if (gap > s.size - end || size > s.size - end - gap)
+      return error("changes bytes outside of a section");
+    s.differences.push_back({end + gap, bytes});
+    end += gap + size;
+  }
+  return Error::success();
+}
+
+Error MapDetailsReader::readSection(MapSection &s, uint64_t &address) {
+  auto name = nameOf(in.number());
+  if (!name)
+    return name.takeError();
+  s.name = *name;
+  s.type = in.number();
+  s.flags = in.number();
+  s.align = std::max<uint64_t>(in.number(), 1);
+  s.entrySize = in.number();
+  s.size = in.number();
+  uint64_t kind = in.number();
+  s.kind = SectionKind(kind);
+  if (in.isGood() && (kind < 1 || kind > 3))
+    return error("has a section of an unknown kind");
+  if (!isPowerOf2_64(s.align))
+    return error("has a section with alignment " + Twine(s.align));
+  if (s.kind == SectionKind::Contents)
+    s.contents = in.raw(s.size);
+  if (s.kind != SectionKind::Placed)
+    return Error::success();
+  s.address = address + in.signedNumber();
+  address = s.address + s.size;
+  return readDifferences(s);
+}
+
+Error MapDetailsReader::readSections() {
+  uint64_t address = 0;
+  uint64_t count = in.number();
+  if (count > in.left() / 7) // fields of one
+    return truncated();
+  for (; count && in.isGood(); --count)
+    if (Error e = readSection(out.sections.emplace_back(), address))
+      return e;
+  return Error::success();
+}
+
+Error MapDetailsReader::checkSymbol(const MapSymbol &s) const {
+  if (s.home != MapSymbol::Home::Section)
+    return Error::success();
+  if (s.section >= out.sections.size())
+    return error("has a symbol in a section that it lacks");
+  uint64_t size = out.sections[s.section].size;
+  if (s.value > size || s.size > size - s.value)
+    return error("has a symbol outside of its section");
+  return Error::success();
+}
+
+Error MapDetailsReader::readSymbols() {
+  uint64_t count = in.number();
+  if (count > in.left() / 6)
+    return truncated();
+  out.symbols.resize(count);
+  for (MapSymbol &s : out.symbols)
+    s.info = in.number();
+  for (MapSymbol &s : out.symbols)
+    s.other = in.number();
+  for (MapSymbol &s : out.symbols) {
+    uint64_t home = in.number();
+    if (home > homeSections) {
+      s.home = MapSymbol::Home::Section;
+      s.section = std::min<uint64_t>(home - homeSections - 1, UINT32_MAX);
+    } else if (home != homeUndefined) {
+      s.home = home == homeAbsolute ? MapSymbol::Home::Absolute
+                                    : MapSymbol::Home::Common;
+    }
+  }
+  for (MapSymbol &s : out.symbols)
+    s.value = in.number();
+  for (MapSymbol &s : out.symbols)
+    s.size = in.number();
+  uint64_t number = 0;
+  for (MapSymbol &s : out.symbols) {
+    auto name = nameOf(number += in.signedNumber());
+    if (!name)
+      return name.takeError();
+    s.name = *name;
+    if (Error e = checkSymbol(s))
+      return e;
+  }
+  return Error::success();
+}
+
+Error MapDetailsReader::readRelocations() {
+  std::vector<MapSection *> placed;
+  for (MapSection &s : out.sections)
+    if (s.kind == SectionKind::Placed)
+      placed.push_back(&s);
+  std::vector<uint64_t> counts;
+  uint64_t total = 0;
+  for (size_t i = 0; i < placed.size(); ++i) {
+    counts.push_back(std::min<uint64_t>(in.number(), UINT32_MAX));
+    total += counts.back();
+  }
+  if (total > in.left() / 4)
+    return truncated();
+  for (size_t i = 0; i < placed.size(); ++i) {
+    uint64_t offset = 0;
+    for (uint64_t n = counts[i]; n && in.isGood(); --n) {
+      offset += in.signedNumber();
+      if (offset >= placed[i]->size)
+        return error("has a relocation outside of its section");
+      placed[i]->relocations.emplace_back().offset = offset;
+    }
+  }
+  auto column = [&](auto read) {
+    for (MapSection *s : placed)
+      for (MapSection::Relocation &r : s->relocations)
+        read(r);
+  };
+  column([&](MapSection::Relocation &r) { r.type = in.number(); });
+  bool isRight = true;
+  column([&](MapSection::Relocation &r) {
+    r.symbol = in.number();
+    isRight &= r.symbol <= out.symbols.size();
+  });
+  column([&](MapSection::Relocation &r) { r.addend = in.signedNumber(); });
+  return isRight ? Error::success()
+                 : error("has a relocation to a symbol that it lacks");
+}
+
+Error MapDetailsReader::readFrames() {
+  for (uint64_t count = in.number(); count && in.isGood(); --count) {
+    MapFrame f;
+    f.function = in.number();
+    f.functionAddend = in.signedNumber();
+    f.table = in.number();
+    f.tableAddend = in.signedNumber();
+    if (f.function > out.symbols.size() || f.table > out.symbols.size() ||
+        !f.function || !f.table)
+      return in.isGood() ? error("has an exception table of nothing")
+                         : truncated();
+    out.frames.push_back(f);
+  }
+  return Error::success();
+}
+
+Error MapDetailsReader::read() {
+  if (Error e = readSections())
+    return e;
+  if (Error e = readSymbols())
+    return e;
+  if (Error e = readRelocations())
+    return e;
+  if (Error e = readFrames())
+    return e;
+  ArrayRef<uint8_t> check = in.raw(sizeof(out.check));
+  if (!in.isGood())
+    return truncated();
+  out.check = support::endian::read64le(check.data());
+  return Error::success();
+}
+
+} // namespace relink

@@ -1,0 +1,512 @@
+//===- MapOriginal.cpp - Objects before the fix, from the map -------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "MapOriginal.h"
+#include "Error.h"
+#include "PatchMap.h"
+#include "Record.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/Path.h"
+#include <map>
+#include <set>
+
+using namespace llvm;
+using namespace llvm::ELF;
+using support::endian::write32le;
+
+namespace relink {
+namespace {
+
+/// As in ObjectReader.cpp.
+constexpr uint64_t mostEntry = 4096;
+
+//===----------------------------------------------------------------------===//
+// The object
+//===----------------------------------------------------------------------===//
+
+/// A section of kind Placed as it was in the object; empty if it is not in the
+/// program.
+std::vector<uint8_t> bytesOf(const Image &app, const MapSection &s) {
+  ArrayRef<uint8_t> bytes = app.bytesAt(s.address, s.size);
+  if (bytes.size() != s.size)
+    return {};
+  std::vector<uint8_t> out = bytes.vec();
+  for (const MapSection::Relocation &r : s.relocations) {
+    uint64_t size = std::min<uint64_t>(map::fieldSize(r.type), s.size - r.offset);
+    std::fill_n(out.begin() + r.offset, size, 0);
+  }
+  for (const MapSection::Difference &d : s.differences)
+    llvm::copy(d.bytes, out.begin() + d.offset);
+  return out;
+}
+
+class Builder {
+public:
+  Builder(const Image &app, const MapInput &input, const MapDetails &details)
+      : app(app), input(input), details(details),
+        keepsSection(details.sections.size(), true),
+        keepsSymbol(details.symbols.size(), true),
+        keepsFrame(details.frames.size(), true) {}
+  /// Only what defines \p names, and what is local to it.
+  void keepOnly(const StringSet<> &names);
+  Expected<std::unique_ptr<Object>> build();
+
+private:
+  void keep(const MapSymbol &symbol, SmallVectorImpl<size_t> &open);
+  Error addSections();
+  Error addBytes(const MapSection &from, ObjectSection &to);
+  void addSymbols();
+  void addRelocations();
+  void addFrames();
+  Error error(const Twine &what) const {
+    return makeError(app.path + ": its " + map::sectionName + " " + what +
+                     "\n>>> of " + input.name() + "\n>>> remedy: --no-map");
+  }
+
+  const Image &app;
+  const MapInput &input;
+  const MapDetails &details;
+  std::unique_ptr<Object> object = std::make_unique<Object>();
+  std::vector<ObjectSection *> sections;
+  std::vector<ObjectSymbol *> symbols; ///< by number; 0 is null
+  uint64_t total = 0; ///< bytes taken from the program
+  std::vector<bool> keepsSection, keepsSymbol, keepsFrame;
+};
+
+/// Its section too, if no other object can define it.
+void Builder::keep(const MapSymbol &s, SmallVectorImpl<size_t> &open) {
+  keepsSymbol[&s - details.symbols.data()] = true;
+  bool isLocal = s.info >> 4 == STB_LOCAL;
+  if (!isLocal || s.home != MapSymbol::Home::Section || keepsSection[s.section])
+    return;
+  keepsSection[s.section] = true;
+  open.push_back(s.section);
+}
+
+void Builder::keepOnly(const StringSet<> &names) {
+  keepsSection.assign(keepsSection.size(), false);
+  keepsSymbol.assign(keepsSymbol.size(), false);
+  keepsFrame.assign(keepsFrame.size(), false);
+  SmallVector<size_t> open;
+  for (const MapSymbol &s : details.symbols)
+    if (s.home == MapSymbol::Home::Section && s.info >> 4 != STB_LOCAL &&
+        names.contains(s.name) && !keepsSection[s.section]) {
+      keepsSection[s.section] = true;
+      open.push_back(s.section);
+    }
+  auto symbol = [&](uint32_t number) -> const MapSymbol & {
+    return details.symbols[number - 1];
+  };
+  while (!open.empty()) {
+    for (const MapSection::Relocation &r :
+         details.sections[open.pop_back_val()].relocations)
+      if (r.symbol)
+        keep(symbol(r.symbol), open);
+    for (size_t i = 0; i < details.frames.size(); ++i) {
+      const MapFrame &f = details.frames[i];
+      const MapSymbol &function = symbol(f.function);
+      if (keepsFrame[i] || function.home != MapSymbol::Home::Section ||
+          !keepsSection[function.section])
+        continue;
+      keepsFrame[i] = true;
+      keep(function, open);
+      keep(symbol(f.table), open);
+    }
+  }
+  for (size_t i = 0; i < details.symbols.size(); ++i) {
+    const MapSymbol &s = details.symbols[i];
+    if ((s.home == MapSymbol::Home::Section && keepsSection[s.section]) ||
+        (s.info & 15) == STT_FILE)
+      keepsSymbol[i] = true;
+  }
+}
+
+Error Builder::addBytes(const MapSection &from, ObjectSection &to) {
+  if (from.kind == map::SectionKind::Contents)
+    to.data.assign(from.contents.begin(), from.contents.end());
+  if (from.kind != map::SectionKind::Placed)
+    return Error::success();
+  total += from.size;
+  to.data = bytesOf(app, from);
+  if (to.data.size() != from.size || total > app.bytes().size())
+    return error("has section " + from.name + " at " + hex(from.address) +
+                 ", which is not in the program");
+  to.address = from.address;
+  return Error::success();
+}
+
+Error Builder::addSections() {
+  for (const MapSection &s : details.sections) {
+    sections.push_back(nullptr);
+    if (!keepsSection[&s - details.sections.data()])
+      continue;
+    ObjectSection &out = object->addSection(
+        s.name, s.type,
+        s.flags & ~uint64_t(SHF_GROUP | SHF_INFO_LINK | SHF_LINK_ORDER));
+    sections.back() = &out;
+    out.align = s.align;
+    out.entrySize = s.entrySize;
+    out.size = s.size;
+    if ((out.isMergeable() && out.entrySize > mostEntry) ||
+        out.isNoBits() != (s.kind == map::SectionKind::NoBits))
+      return error("has a section " + s.name + " that no object has");
+    if (Error e = addBytes(s, out))
+      return e;
+  }
+  return Error::success();
+}
+
+void Builder::addSymbols() {
+  std::string file;
+  symbols.push_back(nullptr);
+  for (const MapSymbol &s : details.symbols) {
+    symbols.push_back(nullptr);
+    if (!keepsSymbol[&s - details.symbols.data()])
+      continue;
+    uint8_t type = s.info & 15;
+    ObjectSection *home =
+        s.home == MapSymbol::Home::Section ? sections[s.section] : nullptr;
+    if (type == STT_FILE)
+      file = s.name.str();
+    if (type == STT_SECTION && home)
+      symbols.back() = &object->sectionSymbol(*home);
+    if (type == STT_FILE || type == STT_SECTION)
+      continue;
+    ObjectSymbol &out = object->addSymbol(s.name);
+    symbols.back() = &out;
+    out.type = type;
+    out.binding = s.info >> 4;
+    out.visibility = s.other & 3;
+    out.section = home;
+    if (s.home != MapSymbol::Home::Section || home) {
+      out.value = s.value;
+      out.size = s.size;
+    }
+    if (home)
+      out.kind = ObjectSymbol::Kind::Defined;
+    else if (s.home == MapSymbol::Home::Absolute)
+      out.kind = ObjectSymbol::Kind::Absolute;
+    else if (s.home == MapSymbol::Home::Common)
+      out.kind = ObjectSymbol::Kind::Common;
+    if (out.isLocal())
+      out.file = file;
+  }
+}
+
+void Builder::addRelocations() {
+  for (size_t i = 0; i < sections.size(); ++i) {
+    if (!sections[i])
+      continue;
+    std::vector<ObjectRelocation> &out = sections[i]->relocations;
+    for (const MapSection::Relocation &r : details.sections[i].relocations)
+      out.push_back({r.offset, r.type, symbols[r.symbol], r.addend});
+    stable_sort(out, [](auto &a, auto &b) { return a.offset < b.offset; });
+  }
+}
+
+/// Of .eh_frame only which exception table a function has: one CIE of no
+/// contents, and FDEs with the fields that are looked at.
+void Builder::addFrames() {
+  size_t count = llvm::count(keepsFrame, true);
+  if (!count)
+    return;
+  constexpr uint32_t cieSize = 8, fdeSize = 20, tableField = 16;
+  ObjectSection &s = object->addSection(".eh_frame", SHT_PROGBITS, SHF_ALLOC);
+  s.align = 8;
+  s.data.resize(cieSize + count * fdeSize);
+  s.size = s.data.size();
+  write32le(&s.data[0], cieSize - 4);
+  uint32_t at = cieSize;
+  for (const MapFrame &f : details.frames) {
+    if (!keepsFrame[&f - details.frames.data()])
+      continue;
+    write32le(&s.data[at], fdeSize - 4);
+    write32le(&s.data[at + 4], at + 4); // back to the CIE
+    s.relocations.push_back({at + 8, R_X86_64_PC32, symbols[f.function],
+                             f.functionAddend});
+    s.relocations.push_back({at + tableField, R_X86_64_PC32, symbols[f.table],
+                             f.tableAddend});
+    at += fdeSize;
+  }
+}
+
+Expected<std::unique_ptr<Object>> Builder::build() {
+  object->name = input.name();
+  if (Error e = addSections())
+    return e;
+  addSymbols();
+  addRelocations();
+  addFrames();
+  return std::move(object);
+}
+
+//===----------------------------------------------------------------------===//
+// Which one
+//===----------------------------------------------------------------------===//
+
+class Finder {
+public:
+  Finder(PatchMap &map, const Object &patch) : map(map), patch(patch) {
+    for (const ObjectSymbol &s : patch.symbols) {
+      if (!s.file.empty())
+        sources.insert(s.file);
+      if (!s.isDefined() || !s.isFunction())
+        continue;
+      functions.insert(canonicalName(s.name));
+      if (s.binding == STB_GLOBAL)
+        globals.insert(s.name);
+    }
+  }
+  /// The input that \p patch was; none, and why, if that is not certain.
+  Expected<std::optional<size_t>> find(std::string &why);
+
+private:
+  Error addCandidates();
+  bool isCandidate(const MapInput &input) const;
+  Expected<unsigned> inCommon(size_t input);
+  unsigned nearness(const MapInput &input) const;
+
+  PatchMap &map;
+  const Object &patch;
+  StringSet<> sources, functions, globals;
+  SmallVector<size_t> candidates;
+};
+
+StringRef fileName(StringRef name) {
+  // "lib.a(foo.o)"
+  if (name.consume_back(")"))
+    name = name.rsplit('(').second;
+  return sys::path::filename(name);
+}
+
+bool Finder::isCandidate(const MapInput &input) const {
+  return input.kind == map::InputKind::Object &&
+         ((!input.source.empty() && sources.contains(input.source)) ||
+          fileName(input.name()) == fileName(patch.name));
+}
+
+/// Of several with as much in common, the one of the same name is meant.
+unsigned Finder::nearness(const MapInput &input) const {
+  return input.name() == patch.name                      ? 2
+         : fileName(input.name()) == fileName(patch.name) ? 1
+                                                          : 0;
+}
+
+Expected<unsigned> Finder::inCommon(size_t input) {
+  auto details = map.details(input);
+  if (!details)
+    return details.takeError();
+  unsigned count = 0;
+  if (*details)
+    for (const MapSymbol &s : (*details)->symbols) {
+      uint8_t type = s.info & 15;
+      count += s.home == MapSymbol::Home::Section &&
+               (type == STT_FUNC || type == STT_GNU_IFUNC) &&
+               functions.contains(canonicalName(s.name));
+    }
+  return count;
+}
+
+/// By the names of source and object; if none has them, what defines its
+/// functions.
+Error Finder::addCandidates() {
+  for (size_t i = 0; i < map.inputs().size(); ++i)
+    if (isCandidate(map.inputs()[i]))
+      candidates.push_back(i);
+  if (!candidates.empty() || globals.empty())
+    return Error::success();
+  auto definers = map.definersOf(globals);
+  if (!definers)
+    return definers.takeError();
+  std::set<size_t> inputs;
+  for (const auto &entry : *definers)
+    inputs.insert(entry.second);
+  candidates.append(inputs.begin(), inputs.end());
+  return Error::success();
+}
+
+Expected<std::optional<size_t>> Finder::find(std::string &why) {
+  if (Error e = addCandidates())
+    return e;
+  std::optional<size_t> best;
+  std::pair<unsigned, unsigned> most = {0, 0};
+  bool isTied = false;
+  for (size_t i : candidates) {
+    auto count = inCommon(i);
+    if (!count)
+      return count.takeError();
+    std::pair score = {*count, nearness(map.inputs()[i])};
+    if (!*count || score < most)
+      continue;
+    isTied = score == most;
+    if (isTied) {
+      why = (map.inputs()[*best].name() + " and " + map.inputs()[i].name() +
+             " of the program could be what " + patch.name + " was");
+      continue;
+    }
+    best = i;
+    most = score;
+    why.clear();
+  }
+  if (!best)
+    why = "no object that the program was linked of is what " + patch.name +
+          " was";
+  return isTied ? std::nullopt : best;
+}
+
+//===----------------------------------------------------------------------===//
+// All of them
+//===----------------------------------------------------------------------===//
+
+/// A patch of one source file, which had another name.
+void renameSource(const Object &patch, const MapInput &input, Plan &plan) {
+  StringSet<> sources;
+  for (const ObjectSymbol &s : patch.symbols)
+    if (!s.file.empty())
+      sources.insert(s.file);
+  if (sources.size() == 1 && !input.source.empty() &&
+      !sources.contains(input.source))
+    plan.renamedSources[sources.begin()->first()] = input.source;
+}
+
+class Originals {
+public:
+  Originals(const Image &app, const Target &target, PatchMap &map)
+      : app(app), target(target), map(map) {}
+  /// The object that input \p i was, or what of it defines \p names.
+  Error add(size_t i, const StringSet<> *names = nullptr);
+  /// An input whose code or data in the program are not what was linked.
+  std::optional<size_t> changed;
+  /// What \p plan defines, and the objects so far do not, as another input has
+  /// it: COMDATs.
+  Error addOthers(const Plan &plan);
+  std::vector<std::unique_ptr<Object>> objects;
+
+private:
+  const Image &app;
+  const Target &target;
+  PatchMap &map;
+};
+
+Error Originals::add(size_t i, const StringSet<> *names) {
+  auto details = map.details(i);
+  if (!details)
+    return details.takeError();
+  if (!*details)
+    return Error::success();
+  if (hashContents(app, **details) != (*details)->check) {
+    changed = i;
+    return Error::success();
+  }
+  Builder builder(app, map.inputs()[i], **details);
+  if (names)
+    builder.keepOnly(*names);
+  auto object = builder.build();
+  if (!object)
+    return object.takeError();
+  if (Error e = splitSections(**object, target))
+    return e;
+  objects.push_back(std::move(*object));
+  return Error::success();
+}
+
+Error Originals::addOthers(const Plan &plan) {
+  StringSet<> known, wanted;
+  for (auto &object : objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (s.isDefined() && !s.isLocal())
+        known.insert(s.name);
+  for (auto &object : plan.objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (s.kind == ObjectSymbol::Kind::Defined && !s.isLocal() &&
+          !known.contains(s.name))
+        wanted.insert(s.name);
+  if (wanted.empty())
+    return Error::success();
+  auto definers = map.definersOf(wanted);
+  if (!definers)
+    return definers.takeError();
+  std::map<size_t, StringSet<>> byInput;
+  for (const auto &entry : *definers)
+    byInput[entry.second].insert(entry.first());
+  for (const auto &[input, names] : byInput)
+    if (Error e = add(input, &names))
+      return e;
+  return Error::success();
+}
+
+} // namespace
+
+uint64_t hashContents(const Image &app, const MapDetails &details) {
+  std::vector<uint64_t> hashes;
+  uint64_t total = 0;
+  for (const MapSection &s : details.sections) {
+    if (s.kind != map::SectionKind::Placed)
+      continue;
+    if (s.size > app.bytes().size() || (total += s.size) > app.bytes().size())
+      return 0;
+    hashes.push_back(xxh3_64bits(bytesOf(app, s)));
+  }
+  return map::hashOfHashes(hashes);
+}
+
+Expected<std::vector<std::unique_ptr<Object>>>
+originalsFromMap(const Image &app, const Target &target, Plan &plan) {
+  std::vector<std::unique_ptr<Object>> none;
+  auto map = PatchMap::read(app);
+  if (!map)
+    return map.takeError();
+  if (!*map)
+    return none;
+  auto giveUp = [&](const Twine &why) {
+    plan.notes.push_back(("the map of " + app.path + " is not used: " + why).str());
+    return std::vector<std::unique_ptr<Object>>();
+  };
+  auto folds = (*map)->folds();
+  if (!folds)
+    return folds.takeError();
+  for (const auto &[address, name] : *folds)
+    plan.folds.insert({address, name.str()});
+  auto record = readRecord(app);
+  if (!record || *record) {
+    consumeError(record.takeError());
+    return giveUp("it was patched since it was linked");
+  }
+  SmallVector<size_t> chosen;
+  for (auto &patch : plan.objects) {
+    std::string why;
+    auto found = Finder(**map, *patch).find(why);
+    if (!found)
+      return found.takeError();
+    if (*found && is_contained(chosen, **found))
+      why = patch->name + " and another file of the patch are the same object "
+                          "of the program";
+    if (!why.empty())
+      return giveUp(why);
+    chosen.push_back(**found);
+    renameSource(*patch, (*map)->inputs()[**found], plan);
+  }
+  Originals originals(app, target, **map);
+  for (size_t i : chosen) {
+    if (Error e = originals.add(i))
+      return e;
+    plan.mapped.push_back((*map)->inputs()[i].name());
+  }
+  if (Error e = originals.addOthers(plan))
+    return e;
+  if (originals.changed) {
+    plan.mapped.clear();
+    plan.renamedSources.clear();
+    return giveUp("it has not the code and data that " +
+                  (*map)->inputs()[*originals.changed].name() +
+                  " was linked with");
+  }
+  return std::move(originals.objects);
+}
+
+} // namespace relink

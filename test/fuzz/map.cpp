@@ -1,0 +1,138 @@
+//===- map.cpp - Any bytes as what the map says of an object --------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Blocks are packed, where no mutation finds its way in: the input is the names,
+// with their size in two bytes in front, and the details of one object, of which
+// a map is made for the app.
+//
+//===----------------------------------------------------------------------===//
+
+#include "AddedSection.h"
+#include "Config.h"
+#include "Fuzz.h"
+#include "MapDetailsReader.h"
+#include "MapEncoder.h"
+#include "MapOriginal.h"
+#include "PatchMap.h"
+#include "Relink.h"
+#include "llvm/Support/Compression.h"
+
+using namespace llvm;
+using namespace relink;
+using namespace relink::map;
+
+namespace {
+
+struct Block {
+  BlockKind kind;
+  std::vector<uint8_t> bytes;
+  uint32_t count;
+};
+
+std::vector<uint8_t> makeMap(ArrayRef<Block> blocks) {
+  MapEncoder table, data;
+  for (const Block &b : blocks) {
+    SmallVector<uint8_t, 0> packed;
+    compression::zstd::compress(b.bytes, packed, 1);
+    BlockEntry e;
+    e.kind = uint32_t(b.kind);
+    e.packed = packed.size();
+    e.unpacked = b.bytes.size();
+    e.count = b.count;
+    table.structure(e);
+    data.raw(packed);
+  }
+  Header h;
+  memset(&h, 0, sizeof(h));
+  memcpy(h.magic, magic, sizeof(magic));
+  h.version = formatVersion;
+  h.blockCount = blocks.size();
+  h.blockEntrySize = sizeof(BlockEntry);
+  MapEncoder out;
+  out.structure(h);
+  out.raw(table.bytes);
+  out.raw(data.bytes);
+  return std::move(out.bytes);
+}
+
+/// One object, which the patch was by its source's name.
+std::vector<uint8_t> inputs() {
+  MapEncoder out;
+  out.number(uint64_t(InputKind::Object));
+  out.raw(Digest{});
+  for (int i = 0; i < 3; ++i)
+    out.number(0);
+  out.string("patch.o");
+  out.string("");
+  out.string("patch.c");
+  return std::move(out.bytes);
+}
+
+support::ulittle64_t rightCheck(const Image &app, ArrayRef<uint8_t> names,
+                                ArrayRef<uint8_t> bytes) {
+  SmallVector<StringRef> list;
+  toStringRef(names).split(list, '\0');
+  MapDetails details;
+  details.bytes.assign(bytes.begin(), bytes.end());
+  details.bytes.resize(bytes.size() + 8);
+  auto nameOf = [&](uint64_t n) -> Expected<StringRef> {
+    if (n + 1 >= list.size())
+      return createStringError("no such name");
+    return list[n];
+  };
+  support::ulittle64_t check;
+  check = 0;
+  auto wrong = [](const Twine &what) { return createStringError(what); };
+  if (Error e = MapDetailsReader(details, nameOf, wrong).read())
+    drop(std::move(e));
+  else
+    check = hashContents(app, details);
+  return check;
+}
+
+} // namespace
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+  static std::unique_ptr<Image> app = cantFail(Image::open(RELINK_FUZZ_APP));
+  ArrayRef<uint8_t> rest(bytes, size);
+  if (size < 2)
+    return 0;
+  size_t length = std::min<size_t>(rest[0] | rest[1] << 8, size - 2);
+  ArrayRef<uint8_t> names = rest.slice(2, length), details = rest.drop_front(2 + length);
+  MapEncoder object, definers;
+  if (details.size() > 8)
+    details = details.drop_back(8); // its check, which is made right
+  object.number(details.size() + 8);
+  object.raw(details);
+  object.structure(rightCheck(*app, names, details));
+  uint32_t count = llvm::count(names, 0);
+  for (uint32_t i = 0; i < count; ++i)
+    definers.number(i & 1);
+  std::vector<uint8_t> map =
+      makeMap({{BlockKind::Inputs, inputs(), 1},
+               {BlockKind::Objects, object.bytes, 1},
+               {BlockKind::Names, names.vec(), count},
+               {BlockKind::Definers, definers.bytes, count},
+               {BlockKind::Folds, details.take_front(64).vec(), 9}});
+  std::vector<uint8_t> file = app->bytes().vec();
+  auto tail = addSection(file, sectionName, map);
+  if (!tail)
+    abort(); // then nothing would be tested
+  file.resize(tail->keep);
+  file.insert(file.end(), tail->bytes.begin(), tail->bytes.end());
+  MemoryFile mapped(file.data(), file.size());
+  Config config;
+  config.app = mapped.path();
+  config.patches = {RELINK_FUZZ_PATCH};
+  config.dryRun = true;
+  config.accepted = {"lost-cet", "constructors", "clones", "shared-code"};
+  config.debugDirs = {"/nonexistent"};
+  auto report = relink::relink(config);
+  if (!report)
+    drop(report.takeError());
+  return 0;
+}
