@@ -10,7 +10,6 @@
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/LEB128.h"
 
 namespace relink {
 
@@ -23,14 +22,16 @@ public:
   uint64_t left() const { return rest.size(); } ///< bytes
 
   uint64_t number() {
-    unsigned length = 0;
-    const char *wrong = nullptr;
-    uint64_t value =
-        llvm::decodeULEB128(rest.begin(), &length, rest.end(), &wrong);
-    if (wrong)
-      return fail();
-    rest = rest.drop_front(length);
-    return value;
+    // Not LLVM's decodeULEB128, which shifts too far for zeros at the end.
+    uint64_t value = 0;
+    for (unsigned i = 0; i < rest.size() && i < 10; ++i) {
+      value |= uint64_t(rest[i] & 0x7f) << (7 * i);
+      if (rest[i] & 0x80)
+        continue;
+      rest = rest.drop_front(i + 1);
+      return value;
+    }
+    return fail();
   }
   int64_t signedNumber() {
     uint64_t v = number(); // zigzag: 0, -1, 1, -2, ...

@@ -80,7 +80,7 @@ support::ulittle64_t rightCheck(const Image &app, ArrayRef<uint8_t> names,
   details.bytes.assign(bytes.begin(), bytes.end());
   details.bytes.resize(bytes.size() + 8);
   auto nameOf = [&](uint64_t n) -> Expected<StringRef> {
-    if (n + 1 >= list.size())
+    if (n >= list.size() - 1) // behind the last NUL is no name
       return createStringError("no such name");
     return list[n];
   };
