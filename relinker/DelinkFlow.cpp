@@ -16,6 +16,10 @@
 // the entries: all lead to instructions of the function, up to the next thing
 // that code refers to.
 //
+// Parts may have been in memory meanwhile. So where a jump's target is not
+// known, tables that the function names and no jump accounts for are its own:
+// two words or more that lead to instructions of the function.
+//
 //===----------------------------------------------------------------------===//
 
 #include "DelinkIndex.h"
@@ -39,7 +43,7 @@ struct Value {
     Unknown,
     Address,  ///< `a`
     Word,     ///< loaded from the table at `a` (0: not known) by the code at `b`
-    Sum,      ///< the same added to that address
+    Sum,      ///< the same added to that address; `b` is 0 if not known
     Constant, ///< of the 32-bit field at `a`, whose value is `b`
     Thread,   ///< the thread pointer
   };
@@ -87,6 +91,7 @@ private:
   void analyse();
   void step(State &state, const CodeView::Entry &e);
   Value evaluate(const State &state, const CodeView::Entry &e);
+  Value add(Value x, Value y);
   void noteThread(const State &state, const CodeView::Entry &e);
   void addThread(uint64_t place, int64_t offset);
   void noteJump(const State &state, const CodeView::Entry &e);
@@ -104,7 +109,8 @@ private:
                                  std::optional<size_t> taken) const;
   bool addTable(uint64_t table, uint64_t load);
   Error checkTables() const;
-  void searchTables();
+  bool searchTables();
+  bool seed();
 
   Program &program;
   const Piece &piece;
@@ -114,7 +120,10 @@ private:
   std::vector<size_t> work;
   DenseMap<uint64_t, std::set<uint64_t>> jumpTargets; ///< by jump
   std::map<uint64_t, std::vector<uint64_t>> tables;   ///< targets by table
-  std::set<uint64_t> threadPlaces, openJumps, closedJumps;
+  std::map<uint64_t, uint64_t> loads; ///< a load of a word, by table
+  std::set<uint64_t> threadPlaces;
+  /// Jumps to sums whose table isn't known, and is; to what may be no sum.
+  std::set<uint64_t> openJumps, closedJumps, unknownJumps;
   std::map<uint64_t, size_t> unbounded; ///< tables that something else follows
   std::set<uint64_t> blockSizes; ///< instructions with the size of the TLS block
   std::set<uint64_t> relativeTables; ///< words are added to their address
@@ -198,7 +207,8 @@ void Flow::noteThread(const State &state, const CodeView::Entry &e) {
   if (f.threadSegment) {
     noteConstant(f.base);
     noteConstant(f.index);
-    if (f.kind == AddressFlow::Kind::Other) // add %fs:0,%rax
+    if (f.kind == AddressFlow::Kind::Other ||
+        f.kind == AddressFlow::Kind::Add) // add %fs:0,%rax
       for (unsigned r = 0; r < 16; ++r)
         if (e.instruction.generalWritten >> r & 1)
           noteConstant(r);
@@ -224,6 +234,23 @@ void Flow::noteThread(const State &state, const CodeView::Entry &e) {
     addThread(at + f.immediateAt, f.immediate);
 }
 
+/// Only a jump proves that the sum is one of a table's address and a word of it.
+Value Flow::add(Value x, Value y) {
+  if (x.kind != Kind::Word)
+    std::swap(x, y);
+  if (x.kind == Kind::Word && y.kind == Kind::Address && x.a == y.a) {
+    relativeTables.insert(y.a);
+    return {Kind::Sum, y.a, x.b};
+  }
+  if (x.kind == Kind::Word) // of a table that isn't known; or just an addition
+    return {Kind::Sum, 0, x.a ? x.b : 0};
+  // The word, or the address too, was in memory meanwhile.
+  for (const Value &v : {x, y})
+    if (v.kind == Kind::Address)
+      return {Kind::Sum, v.a, 0};
+  return {Kind::Sum, 0, 0};
+}
+
 Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
   const AddressFlow &f = e.flow;
   using F = AddressFlow::Kind;
@@ -234,8 +261,11 @@ Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
   case F::Address:
     if (f.ipRelative)
       return {Kind::Address, at + e.instruction.size + int64_t(f.displacement), 0};
-    return f.index == AddressFlow::none && !f.displacement ? value(f.base)
-                                                           : unknown;
+    if (f.displacement)
+      return unknown;
+    return f.index == AddressFlow::none ? value(f.base)
+           : f.scale == 1               ? add(value(f.base), value(f.index))
+                                        : unknown;
   case F::Load: {
     if (f.threadSegment && f.base == AddressFlow::none &&
         f.index == AddressFlow::none && !f.displacement && f.width == 8)
@@ -244,8 +274,10 @@ Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
         f.base == AddressFlow::none)
       return unknown;
     for (uint8_t r : {f.base, f.index})
-      if (value(r).kind == Kind::Address && !f.displacement)
+      if (value(r).kind == Kind::Address && !f.displacement) {
+        loads.try_emplace(value(r).a, at);
         return {Kind::Word, value(r).a, at};
+      }
     return {Kind::Word, 0, at};
   }
   case F::Extend:
@@ -259,31 +291,22 @@ Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
     return f.immediateSize == 4 && f.width == 8
                ? Value{Kind::Constant, at + f.immediateAt, uint64_t(f.immediate)}
                : unknown;
-  case F::Add: {
-    Value x = value(f.destination), y = value(f.source);
-    if (x.kind != Kind::Word)
-      std::swap(x, y);
-    if (x.kind != Kind::Word || f.width != 8)
-      return unknown;
-    if (y.kind == Kind::Address && x.a == y.a) {
-      relativeTables.insert(y.a);
-      return {Kind::Sum, y.a, x.b};
-    }
-    // A word of a table that isn't known; or just an addition.
-    return {Kind::Sum, 0, x.a ? x.b : 0};
-  }
+  case F::Add:
+    return f.width == 8 ? add(value(f.destination), value(f.source)) : unknown;
   default:
     return unknown;
   }
 }
 
 void Flow::noteJump(const State &state, const CodeView::Entry &e) {
-  if (e.flow.kind != AddressFlow::Kind::Jump || e.flow.source >= 16)
+  if (e.flow.kind != AddressFlow::Kind::Jump || e.flow.ipRelative)
     return;
   uint64_t at = e.instruction.address;
-  const Value &v = state[e.flow.source];
-  if (v.kind != Kind::Sum)
+  const Value v = e.flow.source < 16 ? state[e.flow.source] : Value();
+  if (v.kind != Kind::Sum) {
+    unknownJumps.insert(at);
     return;
+  }
   if (v.a && (tables.contains(v.a) || addTable(v.a, v.b))) {
     auto &known = jumpTargets[at];
     known.insert(tables[v.a].begin(), tables[v.a].end());
@@ -389,6 +412,8 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
   Piece *data = program.pieceAt(table);
   if (!data || (data->section->flags & SHF_WRITE))
     return false;
+  if (auto it = loads.find(table); !load && it != loads.end())
+    load = it->second;
   std::optional<Bound> bound = load ? boundOf(load) : std::nullopt;
   bool exact = bound && bound->exact;
   uint64_t end = data->address + data->fileSize;
@@ -426,9 +451,10 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
   return true;
 }
 
-/// For a jump whose table's address got lost on the way (spilled to the stack):
-/// tables that the function names and nothing else accounts for.
-void Flow::searchTables() {
+/// For jumps whose table's address got lost on the way. Each may go through each
+/// of the tables found. False if there are none.
+bool Flow::searchTables() {
+  std::set<uint64_t> found;
   for (const CodeView::Entry &e : code.entries) {
     if (e.flow.kind != AddressFlow::Kind::Address || !e.flow.ipRelative)
       continue;
@@ -441,9 +467,15 @@ void Flow::searchTables() {
     for (unsigned i = 0; i < 8; i += 4)
       both &= leadsInside(table + int64_t(int32_t(read32le(&two[i]))), false);
     if (both && addTable(table, 0))
-      for (uint64_t jump : openJumps)
-        closedJumps.insert(jump);
+      found.insert(tables[table].begin(), tables[table].end());
   }
+  if (found.empty())
+    return false;
+  for (auto *jumps : {&openJumps, &unknownJumps})
+    for (uint64_t jump : *jumps)
+      jumpTargets[jump].insert(found.begin(), found.end());
+  closedJumps.insert(openJumps.begin(), openJumps.end());
+  return true;
 }
 
 /// A table that ends where nothing says so may go on elsewhere. And tables of
@@ -470,26 +502,31 @@ Error Flow::checkTables() const {
   return Error::success();
 }
 
+/// Code that nothing leads to as far as is known: landing pads.
+bool Flow::seed() {
+  bool any = false;
+  for (Block &b : blocks)
+    if (b.in[0].kind == Kind::None && !b.seeded)
+      any = b.seeded = true;
+  return any;
+}
+
 Error Flow::read() {
-  for (unsigned round = 0; round < 1000; ++round) {
+  for (bool more = true; more;) {
     makeBlocks();
     size_t known = tables.size();
+    openJumps.clear();
+    unknownJumps.clear();
     analyse();
-    if (tables.size() != known)
-      continue;
-    bool seeded = false;
-    for (Block &b : blocks)
-      if (b.in[0].kind == Kind::None && !b.seeded)
-        seeded = b.seeded = true;
-    if (!seeded)
-      break;
+    for (uint64_t jump : closedJumps)
+      openJumps.erase(jump);
+    bool found = tables.size() != known ||
+                 (!(openJumps.empty() && unknownJumps.empty()) && searchTables());
+    if (found) // they may lead there, and know more
+      for (Block &b : blocks)
+        b.seeded = false;
+    more = found || seed();
   }
-  for (uint64_t jump : closedJumps)
-    openJumps.erase(jump);
-  if (!openJumps.empty())
-    searchTables();
-  for (uint64_t jump : closedJumps)
-    openJumps.erase(jump);
   if (!openJumps.empty())
     return program.error(
         "not supported yet: the jump at " + program.describe(*openJumps.begin()) +

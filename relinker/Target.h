@@ -55,7 +55,7 @@ struct AddressFlow {
     Extend,   ///< destination = source, sign-extended from 32 bits
     Move,     ///< destination = source
     Constant, ///< destination = immediate
-    Add,      ///< destination += source
+    Add,      ///< destination += source, or the memory operand
     AddConstant, ///< destination += immediate
     Compare,  ///< source, or the memory operand, with the immediate
     Mask,     ///< destination &= immediate

@@ -204,7 +204,7 @@ void Reader::choose() {
   case 0x01:
     return isRegister ? set(Kind::Add, rm, reg) : void();
   case 0x03:
-    return isRegister ? set(Kind::Add, reg, rm) : void();
+    return set(Kind::Add, reg, isRegister ? rm : none);
   case 0x05:
     return set(Kind::AddConstant, 0, none);
   case 0x25:
