@@ -42,6 +42,7 @@ struct Value {
     None,     ///< not reached yet
     Unknown,
     Address,  ///< `a`
+    Unsigned, ///< what Word is once its sign is extended
     Word,     ///< loaded from the table at `a` (0: not known) by the code at `b`
     Sum,      ///< the same added to that address; `b` is 0 if not known
     Constant, ///< of the 32-bit field at `a`, whose value is `b`
@@ -89,6 +90,7 @@ private:
   };
   void makeBlocks();
   void analyse();
+  void note();
   void step(State &state, const CodeView::Entry &e);
   Value evaluate(const State &state, const CodeView::Entry &e);
   Value add(Value x, Value y);
@@ -121,9 +123,11 @@ private:
   DenseMap<uint64_t, std::set<uint64_t>> jumpTargets; ///< by jump
   std::map<uint64_t, std::vector<uint64_t>> tables;   ///< targets by table
   std::map<uint64_t, uint64_t> loads; ///< a load of a word, by table
-  std::set<uint64_t> threadPlaces;
-  /// Jumps to sums whose table isn't known, and is; to what may be no sum.
-  std::set<uint64_t> openJumps, closedJumps, unknownJumps;
+  std::map<uint64_t, Reference> threadPlaces;
+  /// Jumps to sums whose table isn't known: with what may be its address, or 0.
+  std::map<uint64_t, uint64_t> openJumps;
+  std::set<uint64_t> unknownJumps; ///< to what may be no sum
+  bool moreFound = false;
   std::map<uint64_t, size_t> unbounded; ///< tables that something else follows
   std::set<uint64_t> blockSizes; ///< instructions with the size of the TLS block
   std::set<uint64_t> relativeTables; ///< words are added to their address
@@ -180,7 +184,7 @@ void Flow::addThread(uint64_t place, int64_t offset) {
   if (!tls || program.image.kind == ImageKind::Shared)
     return;
   int64_t size = alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1));
-  if (offset >= 0 || offset < -size || !threadPlaces.insert(place).second)
+  if (offset >= 0 || offset < -size)
     return;
   Reference r;
   r.place = place;
@@ -188,7 +192,7 @@ void Flow::addThread(uint64_t place, int64_t offset) {
   r.kind = Reference::Kind::Thread;
   r.evidence = Evidence::ThreadLocal;
   r.target = offset + size;
-  program.references.push_back(r);
+  threadPlaces[place] = r;
 }
 
 void Flow::noteThread(const State &state, const CodeView::Entry &e) {
@@ -275,16 +279,23 @@ Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
       return unknown;
     for (uint8_t r : {f.base, f.index})
       if (value(r).kind == Kind::Address && !f.displacement) {
-        loads.try_emplace(value(r).a, at);
-        return {Kind::Word, value(r).a, at};
+        if (auto [it, fresh] = loads.try_emplace(value(r).a, at);
+            !fresh && it->second != at)
+          it->second = 0; // which of them counts is not known
+        return {f.isSigned ? Kind::Word : Kind::Unsigned, value(r).a, at};
       }
-    return {Kind::Word, 0, at};
+    return {f.isSigned ? Kind::Word : Kind::Unsigned, 0, at};
   }
   case F::Extend:
+    if (Value v = value(f.source); f.width >= 4 && v.kind == Kind::Unsigned)
+      return {Kind::Word, v.a, v.b};
+    [[fallthrough]];
   case F::Move:
     if (f.width < 4)
       return unknown;
-    return f.width == 8 || f.kind == F::Extend || value(f.source).kind == Kind::Word
+    return f.width == 8 || f.kind == F::Extend ||
+                   value(f.source).kind == Kind::Unsigned ||
+                   value(f.source).kind == Kind::Word
                ? value(f.source)
                : unknown;
   case F::Constant:
@@ -309,18 +320,17 @@ void Flow::noteJump(const State &state, const CodeView::Entry &e) {
   }
   if (v.a && (tables.contains(v.a) || addTable(v.a, v.b))) {
     auto &known = jumpTargets[at];
+    size_t before = known.size();
     known.insert(tables[v.a].begin(), tables[v.a].end());
-    closedJumps.insert(at);
+    moreFound |= known.size() != before;
     return;
   }
-  openJumps.insert(at);
+  openJumps[at] = v.a;
 }
 
 void Flow::step(State &state, const CodeView::Entry &e) {
   constexpr uint16_t callerSaved = 0x0fc7; // psABI 3.2.3
   const Instruction &i = e.instruction;
-  noteThread(state, e);
-  noteJump(state, e);
   Value result = evaluate(state, e);
   uint16_t written = i.isCall ? i.generalWritten | callerSaved : i.generalWritten;
   for (unsigned r = 0; r < 16; ++r)
@@ -356,6 +366,26 @@ void Flow::analyse() {
     if (!last.endsFlow)
       enterAt(last.address + last.size, state);
   }
+}
+
+/// Only what holds on all paths counts, so nothing is noted before.
+void Flow::note() {
+  openJumps.clear();
+  unknownJumps.clear();
+  relativeTables.clear();
+  threadPlaces.clear();
+  loads.clear();
+  moreFound = false;
+  for (bool jumps : {false, true})
+    for (const Block &b : blocks) {
+      State state = b.in;
+      for (size_t n = b.first; n < b.last && b.in[0].kind != Kind::None; ++n) {
+        noteThread(state, code.entries[n]);
+        if (jumps)
+          noteJump(state, code.entries[n]);
+        step(state, code.entries[n]);
+      }
+    }
 }
 
 bool Flow::leadsInside(uint64_t target, bool bounded) const {
@@ -471,10 +501,10 @@ bool Flow::searchTables() {
   }
   if (found.empty())
     return false;
-  for (auto *jumps : {&openJumps, &unknownJumps})
-    for (uint64_t jump : *jumps)
-      jumpTargets[jump].insert(found.begin(), found.end());
-  closedJumps.insert(openJumps.begin(), openJumps.end());
+  for (auto [jump, address] : openJumps)
+    jumpTargets[jump].insert(found.begin(), found.end());
+  for (uint64_t jump : unknownJumps)
+    jumpTargets[jump].insert(found.begin(), found.end());
   return true;
 }
 
@@ -514,23 +544,23 @@ bool Flow::seed() {
 Error Flow::read() {
   for (bool more = true; more;) {
     makeBlocks();
-    size_t known = tables.size();
-    openJumps.clear();
-    unknownJumps.clear();
     analyse();
-    for (uint64_t jump : closedJumps)
-      openJumps.erase(jump);
-    bool found = tables.size() != known ||
-                 (!(openJumps.empty() && unknownJumps.empty()) && searchTables());
+    note();
+    bool found = moreFound || (!(openJumps.empty() && unknownJumps.empty()) &&
+                               searchTables());
     if (found) // they may lead there, and know more
       for (Block &b : blocks)
         b.seeded = false;
     more = found || seed();
   }
-  if (!openJumps.empty())
-    return program.error(
-        "not supported yet: the jump at " + program.describe(*openJumps.begin()) +
-        " goes through a table that was not found");
+  // All tables that the function names are known by now.
+  for (auto [jump, address] : openJumps)
+    if (address || tables.empty())
+      return program.error("not supported yet: the jump at " +
+                           program.describe(jump) +
+                           " goes through a table that was not found");
+  for (const auto &[place, reference] : threadPlaces)
+    program.references.push_back(reference);
   for (uint64_t at : blockSizes)
     program.remarks.push_back("the code at " + program.describe(at) +
                               " has the size of the program's thread-local "

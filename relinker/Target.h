@@ -66,6 +66,7 @@ struct AddressFlow {
   Kind kind = Kind::Other;
   uint8_t destination = none, source = none; ///< hardware numbers
   uint8_t width = 0; ///< bytes of a Load, Move or Constant
+  bool isSigned = false; ///< a Load of 4 bytes that makes 8 of them
   bool hasMemory = false, ipRelative = false;
   bool threadSegment = false; ///< %fs: the memory operand is the thread's
   uint8_t base = none, index = none, scale = 1;

@@ -194,6 +194,7 @@ void Reader::choose() {
     return set(Kind::Address, reg, none);
   case 0x63:
     out.width = 4;
+    out.isSigned = true;
     return isRegister ? set(Kind::Extend, reg, rm) : set(Kind::Load, reg, none);
   case 0x8b:
     return isRegister ? set(Kind::Move, reg, rm) : set(Kind::Load, reg, none);
