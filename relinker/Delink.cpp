@@ -68,7 +68,7 @@ std::string listReferences(const Program &program) {
 
 Error writeOutputs(Program &program, const DelinkConfig &config,
                    DelinkReport &report) {
-  auto object = buildObject(program, config, nullptr);
+  auto object = buildObject(program, config, nullptr, nullptr);
   if (!object)
     return object.takeError();
   report.sections = (*object)->sections.size();
@@ -151,8 +151,8 @@ void printReport(const DelinkReport &r, raw_ostream &os) {
   for (const std::string &remark : r.remarks)
     os << "  remark: " << remark << "\n";
   if (r.checkedBytes)
-    os << "  " << r.checkedBytes << " bytes linked again, "
-       << r.differences.size() << " differences\n";
+    os << "  " << r.checkedBytes << " bytes linked again, " << r.checkedMeanings
+       << " relocations compared, " << r.differences.size() << " differences\n";
   for (const std::string &d : r.differences)
     os << "  differs: " << d << "\n";
 }

@@ -39,6 +39,7 @@ struct DelinkReport {
   std::vector<std::pair<std::string, uint64_t>> references;
   std::vector<std::string> remarks; ///< what was kept together or left out
   uint64_t checkedBytes = 0;        ///< with `check`
+  uint64_t checkedMeanings = 0;     ///< relocations held against the app's tables
   std::vector<std::string> differences;
 };
 

@@ -159,16 +159,27 @@ struct PinnedLayout {
   std::vector<std::pair<std::string, uint64_t>> sections;
 };
 
+/// A relocation of the object, and the address in the app of its place.
+struct PlacedRelocation {
+  uint64_t place = 0;
+  ObjectRelocation relocation;
+};
+
 /// The object; in `pinned` mode each section has a name of its own, and GOT and
-/// PLT are stand-ins.
+/// PLT are stand-ins. \p placed, if not null, gets all relocations.
 llvm::Expected<std::unique_ptr<Object>>
-buildObject(Program &program, const DelinkConfig &config, PinnedLayout *pinned);
+buildObject(Program &program, const DelinkConfig &config, PinnedLayout *pinned,
+            std::vector<PlacedRelocation> *placed);
 /// The arguments that link it again, one a line, and files that they name.
 struct LinkFiles {
   std::string response, dynamicList, versionScript;
 };
 llvm::Expected<LinkFiles> makeLinkFiles(const Program &program,
                                         const std::string &objectName);
+/// Compares what slots, PLT entries and dynamic relocations of the app mean with
+/// what the object asks for in their place.
+llvm::Error checkMeanings(Program &program, const DelinkConfig &config,
+                          DelinkReport &report);
 /// Links the pinned object and compares.
 llvm::Error checkObject(Program &program, const DelinkConfig &config,
                         DelinkReport &report);
