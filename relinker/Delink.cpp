@@ -25,14 +25,18 @@ Error refuseUnsupported(const Program &program) {
   const Image &image = program.image;
   if (image.header.e_machine != EM_X86_64)
     return program.error("not supported yet: this architecture");
-  if (image.kind == ImageKind::Executable ||
-      image.kind == ImageKind::StaticExecutable)
+  if (!program.kept.empty())
+    return Error::success();
+  if (!image.isPositionIndependent())
     return program.error(
-        "not supported yet: a program at fixed addresses has no relocations for "
-        "its pointers, and numbers that look like addresses can't be told from "
-        "them\n>>> remedy: link it with -pie");
-  if (image.kind == ImageKind::StaticPie)
-    return program.error("not supported yet: static programs");
+        "a program at fixed addresses has no relocations for its pointers, and "
+        "numbers that look like addresses can't be told from them\n>>> remedy: "
+        "link it with --emit-relocs, or with -pie");
+  if (image.isStatic())
+    return program.error(
+        "a static program refers to sections' bounds by their addresses, which "
+        "can't be told from what lies there\n>>> remedy: link it with "
+        "--emit-relocs");
   return Error::success();
 }
 
@@ -119,13 +123,16 @@ Expected<DelinkReport> delink(const DelinkConfig &config) {
   using Step = Error (*)(Program &, const DelinkConfig &);
   constexpr Step steps[] = {
       // What the program says of itself.
+      [](Program &p, const DelinkConfig &) { return readKeptRelocations(p); },
       [](Program &p, const DelinkConfig &) { return refuseUnsupported(p); },
       readProgramSymbols,
       [](Program &p, const DelinkConfig &) { return readFrames(p); },
       [](Program &p, const DelinkConfig &) { return cutPieces(p); },
       // What refers to what, the surest first. Pieces may be joined on the way.
       [](Program &p, const DelinkConfig &) { return readDynamicReferences(p); },
+      [](Program &p, const DelinkConfig &) { return readKeptWords(p); },
       [](Program &p, const DelinkConfig &) { return readCodeReferences(p); },
+      [](Program &p, const DelinkConfig &) { return readKeptDistances(p); },
       [](Program &p, const DelinkConfig &) { return readUnwindReferences(p); },
       joinAmbiguousBorders,
   };

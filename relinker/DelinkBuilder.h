@@ -84,8 +84,6 @@ private:
   const Section *frames = nullptr;
 };
 
-/// Of relocations that go through a slot.
-bool isGotType(uint32_t type);
 /// Whether \p section holds constructors or destructors.
 bool isPointerArray(const Section &section);
 

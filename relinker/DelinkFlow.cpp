@@ -183,7 +183,7 @@ void Flow::addThread(uint64_t place, int64_t offset) {
   const Phdr *tls = program.image.segmentOfType(PT_TLS);
   if (!tls || program.image.kind == ImageKind::Shared)
     return;
-  int64_t size = alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1));
+  int64_t size = program.threadSize();
   if (offset >= 0 || offset < -size)
     return;
   Reference r;
@@ -231,7 +231,7 @@ void Flow::noteThread(const State &state, const CodeView::Entry &e) {
   const Phdr *tls = program.image.segmentOfType(PT_TLS);
   if (f.kind == AddressFlow::Kind::Other && f.immediateSize == 4 && tls &&
       isThread(0) && (e.instruction.generalWritten & 1) && !f.hasMemory &&
-      f.immediate == int64_t(alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1))))
+      f.immediate == int64_t(program.threadSize()))
     blockSizes.insert(at);
   if (f.kind == AddressFlow::Kind::AddConstant && f.immediateSize == 4 &&
       isThread(f.destination))

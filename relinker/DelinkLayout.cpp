@@ -250,7 +250,8 @@ static bool isPlainData(const Piece &p) {
 Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
   std::vector<std::pair<uint64_t, uint64_t>> spans;
   for (const Reference &r : program.references) {
-    if (r.kind != Reference::Kind::Address || r.evidence == Evidence::Unwind ||
+    if (r.kind != Reference::Kind::Address || r.isProven ||
+        r.evidence == Evidence::Unwind ||
         r.evidence == Evidence::JumpTable)
       continue;
     Piece *after = program.pieceAt(r.target);

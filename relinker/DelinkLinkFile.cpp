@@ -66,11 +66,11 @@ void LinkFileWriter::writeKind() {
   case ImageKind::Shared:
     return argument("-shared");
   case ImageKind::StaticPie:
-    return argument("-static-pie");
+    return argument("-static-pie\n-nodefaultlibs");
   case ImageKind::Executable:
     return argument("-no-pie");
   case ImageKind::StaticExecutable:
-    return argument("-static");
+    return argument("-static\n-nodefaultlibs");
   }
 }
 

@@ -63,7 +63,7 @@ void MeaningCheck::differ(uint64_t place, const Twine &what) {
 }
 
 void MeaningCheck::readTables() {
-  for (ArrayRef<Rela> table : {image.relocations(), image.pltRelocations()})
+  for (ArrayRef<Rela> table : loaderRelocations(image))
     for (const Rela &r : table)
       words.try_emplace(r.r_offset, r);
   for (auto *list : {&program.pieces, &program.tlsPieces})
@@ -127,6 +127,16 @@ void MeaningCheck::checkWord(const PlacedRelocation &p) {
 void MeaningCheck::checkThreadSlot(const PlacedRelocation &p, uint64_t slot) {
   const ObjectRelocation &o = p.relocation;
   bool pair = o.type != R_X86_64_GOTTPOFF;
+  if (ArrayRef<uint8_t> word = image.bytesAt(slot, 8);
+      !pair && !words.contains(slot) && !word.empty()) { // known at link time
+    std::optional<uint64_t> address = addressOf(*o.symbol);
+    const Phdr *tls = image.segmentOfType(PT_TLS);
+    if (!address || !tls ||
+        *address - tls->p_vaddr - program.threadSize() != read64le(word.data()))
+      differ(p.place, "the slot at " + hex(slot) + " is not that of " +
+                          o.symbol->name + " for the thread");
+    return;
+  }
   auto first = words.find(slot), second = words.find(slot + 8);
   bool same = first != words.end() &&
               first->second.getType(false) ==
@@ -156,7 +166,13 @@ void MeaningCheck::checkSlot(const PlacedRelocation &p, uint64_t slot) {
   bool same = false;
   if (it == words.end()) { // packed, or known at link time
     ArrayRef<uint8_t> word = image.bytesAt(slot, 8);
-    same = address && !word.empty() && read64le(word.data()) == *address;
+    uint64_t value = word.empty() ? 0 : read64le(word.data());
+    // A canonical PLT entry stands for what it calls.
+    if (auto stub = program.stubs.find(value); stub != program.stubs.end())
+      same = stub->second.import ? isNamed(*o.symbol, stub->second.import)
+                                 : address == stub->second.target;
+    else
+      same = address ? value == *address : o.symbol->isWeak() && !value;
   } else {
     const Rela &r = it->second;
     same = r.getSymbol(false) ? isNamed(*o.symbol, r.getSymbol(false))
@@ -173,6 +189,8 @@ void MeaningCheck::checkSlot(const PlacedRelocation &p, uint64_t slot) {
 /// IFUNC: a PLT entry, or a variable that was copied.
 void MeaningCheck::checkImport(const PlacedRelocation &p, uint64_t target) {
   const ObjectSymbol &symbol = *p.relocation.symbol;
+  if (symbol.isWeak() && !target)
+    return;
   for (const Program::Copy &c : program.copies)
     if (target == c.address && isNamed(symbol, c.symbol))
       return;
@@ -200,6 +218,8 @@ void MeaningCheck::check(const PlacedRelocation &p) {
   if (bytes.empty())
     return;
   int64_t field = int32_t(read32le(bytes.data()));
+  if (o.type == R_X86_64_32)
+    field = uint32_t(field);
   uint64_t target = field - o.addend; // for S + A
   if (isGotType(o.type) || o.type == R_X86_64_PC32 || o.type == R_X86_64_PLT32)
     target += p.place;

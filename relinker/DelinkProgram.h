@@ -24,8 +24,15 @@
 namespace relink {
 
 /// How a reference is known.
-enum class Evidence { DynamicRelocation, Instruction, JumpTable, Unwind, ThreadLocal };
-constexpr unsigned evidenceCount = 5;
+enum class Evidence {
+  DynamicRelocation,
+  Instruction,
+  JumpTable,
+  Unwind,
+  ThreadLocal,
+  Kept
+};
+constexpr unsigned evidenceCount = 6;
 llvm::StringRef toString(Evidence evidence);
 
 struct ProgramSymbol {
@@ -68,6 +75,22 @@ struct Reference {
   int32_t bias = 0;
   unsigned import = 0; ///< index in .dynsym
   llvm::StringRef name;
+  bool weak = false; ///< of Named
+  /// A kept relocation says to which section `target` belongs: to the piece at
+  /// `anchor`, or where that is 0 to the one that holds it.
+  bool isProven = false;
+  uint64_t anchor = 0;
+};
+
+/// A relocation that the linker kept (--emit-relocs). Its type may be that of an
+/// instruction that was relaxed; the symbol is what was meant.
+struct KeptRelocation {
+  uint32_t type = 0;
+  int64_t addend = 0;
+  llvm::StringRef name;
+  uint64_t value = 0; ///< of the symbol
+  unsigned section = 0;
+  uint8_t symbolType = 0;
 };
 
 /// What a word that the loader fills holds, or a PLT entry calls.
@@ -83,6 +106,9 @@ struct UnwindRecord {
   uint64_t address = 0, size = 0; ///< with its length field
   uint64_t cie = 0;               ///< address of its CIE; 0 for a CIE
   uint64_t start = 0, length = 0; ///< of the function
+  /// Signal frames say one byte before it: a return address counts as that of
+  /// the call (DWARF augmentation 'S').
+  bool isSignal = false;
 };
 
 struct Program {
@@ -97,6 +123,7 @@ struct Program {
   std::vector<Piece> pieces;    ///< by address; not those of TLS
   std::vector<Piece> tlsPieces; ///< .tdata and .tbss
   std::vector<Reference> references;
+  llvm::DenseMap<uint64_t, KeptRelocation> kept; ///< by place
   llvm::DenseMap<uint64_t, Slot> slots; ///< by address of the word
   llvm::DenseMap<uint64_t, Slot> stubs; ///< by address of the PLT entry
   /// Data that the loader copies from a library: address, size, symbol.
@@ -110,6 +137,13 @@ struct Program {
 
   /// If \p r leads to a PLT entry, makes it one to what that calls.
   bool followStub(Reference &r) const;
+  /// Finds what \p r means where that is not what lies at its target: a
+  /// variable that the loader copies, an import, something that the next link
+  /// brings.
+  void interpret(Reference &r) const;
+  bool staysInSection(Reference &r) const;
+  /// Bytes of the thread-local block.
+  uint64_t threadSize() const;
   Piece *pieceAt(uint64_t address);
   /// The piece that ends at \p address, which lies in none.
   Piece *pieceEndingAt(uint64_t address);
@@ -118,6 +152,10 @@ struct Program {
   std::string describe(uint64_t address) const;
 };
 
+/// Of relocations that go through a slot.
+bool isGotType(uint32_t type);
+/// The relocations that the loader, or a static program's start-up code, applies.
+std::vector<llvm::ArrayRef<Rela>> loaderRelocations(const Image &image);
 /// Sections that the linker or the start-up objects bring.
 bool isLinkerMade(const Section &section);
 /// Symbols that they define.
@@ -130,6 +168,15 @@ llvm::Error readProgramSymbols(Program &program, const DelinkConfig &config);
 llvm::Error readFrames(Program &program);
 llvm::Error cutPieces(Program &program);
 llvm::Error readDynamicReferences(Program &program);
+/// The relocations that the linker kept, in `kept`.
+llvm::Error readKeptRelocations(Program &program);
+/// Absolute addresses in data; for programs at fixed addresses.
+llvm::Error readKeptWords(Program &program);
+/// Adds the absolute address or thread-local offset at \p place, a field of
+/// \p size bytes, if a relocation was kept for it.
+llvm::Error addKeptField(Program &program, uint64_t place, unsigned size);
+/// Distances in data that nothing else accounts for.
+llvm::Error readKeptDistances(Program &program);
 llvm::Error readCodeReferences(Program &program);
 llvm::Error readUnwindReferences(Program &program);
 /// Joins the pieces from the one at .first to the one at .second.

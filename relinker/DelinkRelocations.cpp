@@ -26,6 +26,10 @@ static unsigned fieldSize(uint32_t type) {
   return type == R_X86_64_64 || type == R_X86_64_PC64 ? 8 : 4;
 }
 
+static bool isAbsolute(uint32_t type) {
+  return type == R_X86_64_64 || type == R_X86_64_32 || type == R_X86_64_32S;
+}
+
 bool isGotType(uint32_t type) {
   return type == R_X86_64_GOTPCREL || type == R_X86_64_GOTPCRELX ||
          type == R_X86_64_REX_GOTPCRELX || type == R_X86_64_GOTTPOFF ||
@@ -84,9 +88,11 @@ ObjectBuilder::Meaning ObjectBuilder::inThread(uint64_t offset, bool exact) {
 Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) {
   // In a library a reference that was bound at link time stays bound.
   bool named = image.kind != ImageKind::Shared;
-  Piece *p = program.pieceAt(r.target);
+  Piece *p = program.pieceAt(r.anchor ? r.anchor : r.target);
   if (p && p->isTls() && !p->output)
     p = nullptr;
+  if (r.anchor && p && p->output)
+    return inPiece(*p, r.target, false);
   if (auto it = linkerNames.find(r.target);
       it != linkerNames.end() && it->second == "__dso_handle")
     return Meaning{&undefined("__dso_handle"), r.target};
@@ -131,7 +137,8 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::find(const Reference &r) {
     ArrayRef<uint8_t> bytes = image.bytesAt(r.place, size);
     if (size == 8)
       return Meaning{nullptr, 0, true};
-    return pinnedTo(r.place - r.bias + int32_t(read32le(bytes.data())));
+    int64_t field = int32_t(read32le(bytes.data()));
+    return pinnedTo(field - r.bias + (isAbsolute(r.type) ? 0 : r.place));
   }
   switch (r.kind) {
   case K::Address: {
@@ -149,8 +156,12 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::find(const Reference &r) {
       return Meaning{s, 0};
     }
     break;
-  case K::Named:
-    return Meaning{&undefined(r.name), 0};
+  case K::Named: {
+    ObjectSymbol &s = undefined(r.name);
+    if (r.weak)
+      s.binding = STB_WEAK;
+    return Meaning{&s, 0};
+  }
   case K::Ifunc:
     if (ObjectSymbol *s = ifuncs.lookup(r.target))
       return Meaning{s, r.target};

@@ -32,6 +32,8 @@ StringRef toString(Evidence evidence) {
     return "unwind table";
   case Evidence::ThreadLocal:
     return "thread-local operand";
+  case Evidence::Kept:
+    return "kept relocation";
   }
   llvm_unreachable("all kinds are named");
 }
