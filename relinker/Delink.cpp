@@ -58,6 +58,7 @@ std::string listReferences(const Program &program) {
                      : r.kind == Reference::Kind::Import ? "import"
                      : r.kind == Reference::Kind::Ifunc  ? "ifunc"
                      : r.kind == Reference::Kind::Thread ? "thread"
+                     : r.kind == Reference::Kind::Number ? "number"
                                                          : "name";
     os << hex(r.place) << "\t" << r.type << "\t" << kind << "\t" << hex(r.target)
        << "\t";

@@ -16,7 +16,7 @@
 #include "Config.h"
 #include "DelinkProgram.h"
 #include "Imports.h"
-#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 #include <map>
 
 namespace relink {
@@ -42,6 +42,7 @@ private:
   void addArray(Piece &piece);
   void addSymbols();
   void addSymbol(const ProgramSymbol &s);
+  void findWanted();
   llvm::Error addImports();
   llvm::Error addRelocations();
   llvm::Error addRelocation(const Reference &r);
@@ -77,6 +78,8 @@ private:
   llvm::DenseMap<uint64_t, ObjectSymbol *> exactSymbols; ///< made for the GOT
   llvm::DenseMap<uint64_t, ObjectSymbol *> ifuncs;    ///< by resolver
   llvm::StringMap<ObjectSymbol *> globals, undefinedSymbols;
+  llvm::StringMap<uint64_t> wantedByStartUp; ///< addresses
+  llvm::StringSet<> known;                   ///< global ones, with versions
   llvm::DenseMap<unsigned, ObjectSymbol *> imports; ///< by index in .dynsym
   /// The start-up objects' and the linker's, by address.
   llvm::DenseMap<uint64_t, llvm::StringRef> linkerNames;

@@ -318,6 +318,9 @@ void Flow::noteJump(const State &state, const CodeView::Entry &e) {
     unknownJumps.insert(at);
     return;
   }
+  // From instruction to instruction, as in hand-written assembly.
+  if (v.a && v.a - piece.address < piece.size)
+    return;
   if (v.a && (tables.contains(v.a) || addTable(v.a, v.b))) {
     auto &known = jumpTargets[at];
     size_t before = known.size();
@@ -453,6 +456,14 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
   uint64_t count = (end - table) / 4;
   if (bound)
     count = std::min(count, bound->limit);
+  if (!program.kept.empty()) { // each entry has a relocation
+    uint64_t run = 0;
+    while (run < count && program.kept.contains(table + run * 4))
+      ++run;
+    if (exact && run < count)
+      return false;
+    count = run;
+  }
   ArrayRef<uint8_t> bytes = program.image.bytesAt(table, count * 4);
   std::vector<uint64_t> targets;
   for (uint64_t i = 0; i < count && !bytes.empty(); ++i) {
@@ -553,9 +564,10 @@ Error Flow::read() {
         b.seeded = false;
     more = found || seed();
   }
-  // All tables that the function names are known by now.
+  // All tables that the function names are known by now. Where relocations were
+  // kept, an entry of another would be left over (readKeptDistances).
   for (auto [jump, address] : openJumps)
-    if (address || tables.empty())
+    if (address || (tables.empty() && program.kept.empty()))
       return program.error("not supported yet: the jump at " +
                            program.describe(jump) +
                            " goes through a table that was not found");

@@ -50,12 +50,12 @@ bool isDistance(uint32_t type) {
 }
 
 /// What the next link defines itself.
-bool isBrought(const KeptRelocation &k) {
+bool isBrought(const Image &image, const KeptRelocation &k) {
   if (k.name.empty() || k.symbolType == STT_SECTION)
     return false;
   if (k.name == "end" || k.name == "edata" || k.name == "etext")
     return k.symbolType == STT_NOTYPE;
-  return isLinkerMadeSymbol(k.name) || isStartUpFunction(k.name) ||
+  return isLinkerMadeSymbol(k.name) || isStartUpFunction(image, k.name) ||
          ((k.name.starts_with("__start_") || k.name.starts_with("__stop_")) &&
           k.symbolType == STT_NOTYPE);
 }
@@ -183,7 +183,9 @@ uint64_t Program::threadSize() const {
 /// What lies behind the end of a section, or before its start, is not meant.
 bool Program::staysInSection(Reference &r) const {
   auto it = kept.find(r.place);
-  if (it == kept.end() || isBrought(it->second))
+  // Of an IFUNC the PLT entry is meant.
+  if (it == kept.end() || isBrought(image, it->second) ||
+      it->second.symbolType == STT_GNU_IFUNC)
     return false;
   const KeptRelocation &k = it->second;
   if (!k.section || k.section >= image.sections.size())
@@ -213,11 +215,13 @@ void Program::interpret(Reference &r) const {
     return;
   const KeptRelocation &k = it->second;
   bool isUndefined = k.section == SHN_UNDEF && !k.value && !k.name.empty();
-  if (isBrought(k) || (isUndefined && !r.target)) {
+  if (isBrought(image, k) || (isUndefined && !r.target)) {
     r.kind = Reference::Kind::Named;
     r.name = k.name;
     r.target -= k.value;
     r.weak = isUndefined;
+  } else if (k.section == SHN_ABS) {
+    r.kind = Reference::Kind::Number;
   }
 }
 
@@ -233,8 +237,10 @@ Error addKeptField(Program &program, uint64_t place, unsigned size) {
   if (isThreadLocal(k.type))
     return size == 4 ? addThreadLocal(program, place) : Error::success();
   // Numbers, and weak symbols that nothing defines.
-  bool isConstant = !isBrought(k) && (k.section == SHN_ABS ||
+  bool isConstant = !isBrought(program.image, k) && (k.section == SHN_ABS ||
                                       (k.section == SHN_UNDEF && !k.value));
+  // A position-independent program has no short absolute addresses.
+  isConstant |= size == 4 && program.image.isPositionIndependent();
   if (!maybeAbsolute(k.type) || isConstant)
     return Error::success();
   Reference r;

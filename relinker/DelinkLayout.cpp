@@ -28,6 +28,7 @@ namespace {
 struct Span {
   uint64_t start = 0, end = 0; ///< end == start where the size isn't known
   StringRef name;
+  bool isSignal = false;
 };
 
 /// Functions of \p section by symbols and unwind tables, ascending.
@@ -47,7 +48,7 @@ std::vector<Span> functionsOf(const Program &program, const Section &section) {
     if (f.cie && section.contains(f.start))
       out.push_back({f.start,
                      std::min(f.start + f.length, section.address + section.size),
-                     ""});
+                     "", f.isSignal});
   llvm::stable_sort(out, [](const Span &a, const Span &b) {
     return a.start != b.start ? a.start < b.start : a.name.size() > b.name.size();
   });
@@ -139,7 +140,7 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
     std::string name;
   };
   std::vector<Cut> cuts;
-  auto cover = [&](uint64_t start, uint64_t end, StringRef name) {
+  auto cover = [&](uint64_t start, uint64_t end, StringRef name, bool signal) {
     if (!cuts.empty() && (start < cuts.back().covered || start == cuts.back().start)) {
       cuts.back().covered = std::max(cuts.back().covered, end);
       if (cuts.back().name.empty() && start == cuts.back().start)
@@ -155,20 +156,24 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
       cuts.push_back({from, start, ""});
     } else if (!sized) {
       cuts.back().covered = start;
+    } else if (signal) { // its unwind table begins in front of it
+      start = from;
     }
     cuts.push_back({start, end, name.str()});
   };
   for (const Span &f : functions)
-    cover(f.start, f.end, f.name);
+    cover(f.start, f.end, f.name,
+          f.isSignal || (&f != &functions.back() && (&f)[1].isSignal &&
+                         (&f)[1].start == f.start));
   uint64_t end = section.address + section.size;
-  cover(end, end, "");
+  cover(end, end, "", false);
   cuts.pop_back();
   for (Cut &c : cuts) {
     Piece p;
     p.section = &section;
     p.address = c.start;
     p.size = p.fileSize = c.covered - c.start;
-    p.dropped = isStartUpFunction(c.name) || startUp.contains(c.start, c.covered);
+    p.dropped = isStartUpFunction(program.image, c.name) || startUp.contains(c.start, c.covered);
     if (c.name.empty())
       c.name = "fn_" + utohexstr(c.start, true);
     p.name = ".text." + c.name;

@@ -66,11 +66,13 @@ void LinkFileWriter::writeKind() {
   case ImageKind::Shared:
     return argument("-shared");
   case ImageKind::StaticPie:
-    return argument("-static-pie\n-nodefaultlibs");
+    argument("-static-pie");
+    return argument("-nodefaultlibs");
   case ImageKind::Executable:
     return argument("-no-pie");
   case ImageKind::StaticExecutable:
-    return argument("-static\n-nodefaultlibs");
+    argument("-static"); // what it needs of libraries is part of it
+    return argument("-nodefaultlibs");
   }
 }
 
@@ -117,7 +119,7 @@ Error LinkFileWriter::writeExports() {
     const Sym &s = dynamic[i];
     StringRef name = image.dynamicName(s);
     if (s.st_shndx == SHN_UNDEF || s.st_shndx == SHN_ABS || name.empty() ||
-        isLinkerMadeSymbol(name) || isStartUpFunction(name))
+        isLinkerMadeSymbol(name) || isStartUpFunction(image, name))
       continue;
     bool copied = llvm::any_of(program.copies, [&](const Program::Copy &c) {
       return c.address == s.st_value;

@@ -44,6 +44,7 @@ private:
   bool leadsTo(const Piece &function, uint64_t target);
 
   bool isNamed(const ObjectSymbol &symbol, unsigned index) const;
+  bool isBrought(const ObjectSymbol &symbol, uint64_t address) const;
   std::optional<uint64_t> addressOf(const ObjectSymbol &symbol) const;
   void differ(uint64_t place, const Twine &what);
 
@@ -82,9 +83,23 @@ bool MeaningCheck::isNamed(const ObjectSymbol &symbol, unsigned index) const {
          (version.empty() || version.ltrim('@') == image.dynamicVersion(index));
 }
 
+/// Whether the linker or the start-up objects define \p symbol, and did so there.
+bool MeaningCheck::isBrought(const ObjectSymbol &symbol, uint64_t address) const {
+  bool named = false;
+  for (const ProgramSymbol &s : program.symbols) {
+    if (s.name == symbol.name && s.address == address)
+      return true;
+    named |= s.name == symbol.name;
+  }
+  return !named && (isLinkerMadeSymbol(symbol.name) ||
+                    isStartUpFunction(image, symbol.name));
+}
+
 /// In the app; of a thread-local symbol that in the initial image.
 std::optional<uint64_t>
 MeaningCheck::addressOf(const ObjectSymbol &symbol) const {
+  if (symbol.kind == ObjectSymbol::Kind::Absolute)
+    return symbol.value;
   if (symbol.kind != ObjectSymbol::Kind::Defined)
     return std::nullopt;
   auto it = addresses.find(symbol.section);
@@ -131,6 +146,8 @@ void MeaningCheck::checkThreadSlot(const PlacedRelocation &p, uint64_t slot) {
       !pair && !words.contains(slot) && !word.empty()) { // known at link time
     std::optional<uint64_t> address = addressOf(*o.symbol);
     const Phdr *tls = image.segmentOfType(PT_TLS);
+    if (!o.symbol->isDefined() && o.symbol->isWeak())
+      return; // what it holds is not read
     if (!address || !tls ||
         *address - tls->p_vaddr - program.threadSize() != read64le(word.data()))
       differ(p.place, "the slot at " + hex(slot) + " is not that of " +
@@ -175,8 +192,9 @@ void MeaningCheck::checkSlot(const PlacedRelocation &p, uint64_t slot) {
       same = address ? value == *address : o.symbol->isWeak() && !value;
   } else {
     const Rela &r = it->second;
-    same = r.getSymbol(false) ? isNamed(*o.symbol, r.getSymbol(false))
-                              : address == uint64_t(r.r_addend);
+    same = r.getSymbol(false)     ? isNamed(*o.symbol, r.getSymbol(false))
+           : o.symbol->isDefined() ? address == uint64_t(r.r_addend)
+                                   : isBrought(*o.symbol, r.r_addend);
     if (r.getType(false) == R_X86_64_IRELATIVE)
       same &= o.symbol->type == STT_GNU_IFUNC;
   }
@@ -201,11 +219,7 @@ void MeaningCheck::checkImport(const PlacedRelocation &p, uint64_t target) {
       slot = entry->first;
   if (slot)
     return checkSlot(p, *slot);
-  // Symbols of the linker and of start-up objects are where they say.
-  for (const ProgramSymbol &s : program.symbols)
-    if (s.name == symbol.name && s.address == target)
-      return;
-  if (isLinkerMadeSymbol(symbol.name) || isStartUpFunction(symbol.name))
+  if (isBrought(symbol, target))
     return;
   differ(p.place, "what is at " + hex(target) + " is not " + symbol.name);
 }

@@ -171,18 +171,23 @@ void ObjectBuilder::addSymbol(const ProgramSymbol &s) {
   }
   if (!piece || !piece->output || isPointerArray(*piece->section))
     return;
+  // Linkers make hidden symbols local; start-up objects ask for some.
+  bool wanted = s.binding == STB_LOCAL && wantedByStartUp.contains(s.name) &&
+                wantedByStartUp.lookup(s.name) == s.address;
+  bool isGlobal = s.binding != STB_LOCAL || wanted;
+  if (isGlobal && known.contains(s.name)) // mold lists some twice
+    return;
   uint64_t base = piece->address;
   if (s.type == STT_TLS)
     base -= image.segmentOfType(PT_TLS)->p_vaddr;
   ObjectSymbol &out = object->addSymbol(s.name);
   out.kind = ObjectSymbol::Kind::Defined;
   out.type = s.type;
-  out.binding = pinned ? uint8_t(STB_LOCAL) : s.binding;
-  out.visibility = s.visibility;
+  out.binding = pinned ? uint8_t(STB_LOCAL) : wanted ? uint8_t(STB_GLOBAL) : s.binding;
+  out.visibility = wanted ? uint8_t(STV_HIDDEN) : s.visibility;
   out.section = piece->output;
   out.value = s.address - base;
   out.size = s.size;
-  bool isGlobal = s.binding != STB_LOCAL;
   if (s.type == STT_TLS && !isGlobal)
     threadSymbols.try_emplace(s.address, &out);
   if (s.type == STT_GNU_IFUNC) {
@@ -193,18 +198,27 @@ void ObjectBuilder::addSymbol(const ProgramSymbol &s) {
     if (!known || (known->isLocal() && isGlobal))
       known = &out;
   }
-  if (isGlobal)
+  if (isGlobal) {
+    known.insert(s.name);
     globals[StringRef(s.name).split('@').first] = &out;
+  }
+}
+
+void ObjectBuilder::findWanted() {
+  for (const auto &[place, k] : program.kept)
+    if (k.section && k.symbolType != STT_SECTION && isDropped(place))
+      wantedByStartUp[k.name] = k.value;
 }
 
 void ObjectBuilder::addSymbols() {
+  findWanted();
   for (const ProgramSymbol &s : program.symbols) {
     if (isLinkerMadeSymbol(s.name) &&
         (s.type == STT_NOTYPE || s.name != "end")) {
       linkerNames.try_emplace(s.address, s.name);
       continue;
     }
-    if (!isStartUpFunction(s.name))
+    if (!isStartUpFunction(image, s.name))
       addSymbol(s);
   }
   auto name = [&](uint64_t address, StringRef text, uint64_t size, uint8_t type,

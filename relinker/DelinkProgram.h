@@ -64,6 +64,7 @@ struct Reference {
     Named,   ///< `target` is an offset from what the linker calls `name`
     Ifunc,   ///< `target` is the address of a resolver
     Thread,  ///< `target` is an offset in the TLS block
+    Number,  ///< `target` is an absolute symbol's value
   };
   uint64_t place = 0;
   uint32_t type = 0; ///< R_X86_64_*
@@ -161,7 +162,7 @@ bool isLinkerMade(const Section &section);
 /// Symbols that they define.
 bool isLinkerMadeSymbol(llvm::StringRef name);
 /// Functions of the start-up objects.
-bool isStartUpFunction(llvm::StringRef name);
+bool isStartUpFunction(const Image &image, llvm::StringRef name);
 
 // The steps, in order.
 llvm::Error readProgramSymbols(Program &program, const DelinkConfig &config);

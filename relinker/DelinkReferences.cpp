@@ -244,6 +244,7 @@ Error CodeReader::readSlot(Reference r, const Instruction &i, const Slot &slot) 
   }
   default:
     r.type = gotType(code, field);
+    program.interpret(r);
   }
   program.references.push_back(r);
   return Error::success();
@@ -257,19 +258,21 @@ Error CodeReader::readConstantSlot(Reference r, const Instruction &i,
     return program.error("the slot at " + hex(r.target) + " is not in the file");
   r.target = read64le(word.data());
   r.evidence = Evidence::Kept;
-  if (kept.type == R_X86_64_GOTTPOFF) {
+  bool thread = kept.type == R_X86_64_GOTTPOFF;
+  r.type = thread ? uint32_t(R_X86_64_GOTTPOFF)
+                  : gotType(image.bytesAt(i.address, i.size), r.place - i.address);
+  if (kept.section == SHN_UNDEF && (thread || !r.target)) {
+    r.kind = Reference::Kind::Named; // weak, and nothing defines it
+    r.name = kept.name;
+    r.target = 0;
+    r.weak = true;
+  } else if (thread) {
     r.kind = Reference::Kind::Thread;
-    r.type = R_X86_64_GOTTPOFF;
     r.target += program.threadSize();
+  } else if (kept.section == SHN_ABS) {
+    r.kind = Reference::Kind::Number;
   } else {
-    r.type = gotType(image.bytesAt(i.address, i.size), r.place - i.address);
-    if (!r.target) { // weak, and nothing defines it
-      r.kind = Reference::Kind::Named;
-      r.name = kept.name;
-      r.weak = true;
-    } else {
-      program.followStub(r);
-    }
+    program.interpret(r);
   }
   program.references.push_back(r);
   return Error::success();
@@ -298,11 +301,15 @@ Error CodeReader::readMemory(const Instruction &i, const AddressFlow &f) {
   r.target = i.address + i.size + int64_t(f.displacement);
   Piece *piece = program.pieceAt(r.target);
   auto slot = program.slots.find(r.target);
-  if (!piece && slot != program.slots.end())
+  // A pair for __tls_get_addr is the only slot whose address is taken; another
+  // is what follows the section that is meant.
+  bool isLoad = f.kind != AddressFlow::Kind::Address;
+  if (!piece && slot != program.slots.end() &&
+      (isLoad || slot->second.type == R_X86_64_DTPMOD64))
     return readSlot(r, i, slot->second);
   if (auto kept = program.kept.find(r.place);
-      !piece && kept != program.kept.end() && isGotType(kept->second.type) &&
-      isInGot(r.target))
+      isLoad && !piece && kept != program.kept.end() &&
+      isGotType(kept->second.type) && isInGot(r.target))
     return readConstantSlot(r, i, kept->second);
   program.interpret(r);
   if (r.kind != Reference::Kind::Address) {

@@ -160,7 +160,14 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::find(const Reference &r) {
     ObjectSymbol &s = undefined(r.name);
     if (r.weak)
       s.binding = STB_WEAK;
+    if (r.type == R_X86_64_GOTTPOFF)
+      s.type = STT_TLS;
     return Meaning{&s, 0};
+  }
+  case K::Number: {
+    Meaning m = pinnedTo(r.target);
+    m.symbol->binding = STB_LOCAL;
+    return m;
   }
   case K::Ifunc:
     if (ObjectSymbol *s = ifuncs.lookup(r.target))

@@ -70,11 +70,14 @@ bool isLinkerMadeSymbol(StringRef name) {
       .Default(false);
 }
 
-bool isStartUpFunction(StringRef name) {
+bool isStartUpFunction(const Image &image, StringRef name) {
+  // Part of the C library there, not of crt1.o.
+  if (name == "_dl_relocate_static_pie")
+    return image.kind != ImageKind::StaticPie;
   return StringSwitch<bool>(name)
       .Cases({"_start", "_init", "_fini", "frame_dummy"}, true)
       .Cases({"deregister_tm_clones", "register_tm_clones"}, true)
-      .Cases({"__do_global_dtors_aux", "_dl_relocate_static_pie"}, true)
+      .Case("__do_global_dtors_aux", true)
       .Cases({"_start_c", "__libc_csu_init", "__libc_csu_fini"}, true)
       .Default(false);
 }
