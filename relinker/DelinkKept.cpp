@@ -214,12 +214,20 @@ void Program::interpret(Reference &r) const {
   if (it == kept.end())
     return;
   const KeptRelocation &k = it->second;
+  const Section *at = image.sectionAt(r.target);
   bool isUndefined = k.section == SHN_UNDEF && !k.value && !k.name.empty();
-  if (isBrought(image, k) || (isUndefined && !r.target)) {
+  if (isUndefined && (!r.target || (at && isPltName(at->name)))) {
+    r.kind = Reference::Kind::Named;
+    r.name = k.name;
+    r.target = 0;
+    r.weak = true;
+  } else if (isBrought(image, k)) {
     r.kind = Reference::Kind::Named;
     r.name = k.name;
     r.target -= k.value;
-    r.weak = isUndefined;
+    // An empty range there, which not all linkers give names.
+    if (image.isPositionIndependent() && k.name.starts_with("__rela_iplt_"))
+      r.name = "__ehdr_start";
   } else if (k.section == SHN_ABS) {
     r.kind = Reference::Kind::Number;
   }

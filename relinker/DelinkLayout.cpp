@@ -141,7 +141,8 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
   };
   std::vector<Cut> cuts;
   auto cover = [&](uint64_t start, uint64_t end, StringRef name, bool signal) {
-    if (!cuts.empty() && (start < cuts.back().covered || start == cuts.back().start)) {
+    if (!cuts.empty() && (start < cuts.back().covered || start == cuts.back().start ||
+                          (signal && start == cuts.back().covered))) {
       cuts.back().covered = std::max(cuts.back().covered, end);
       if (cuts.back().name.empty() && start == cuts.back().start)
         cuts.back().name = name.str();

@@ -189,7 +189,9 @@ void MeaningCheck::checkSlot(const PlacedRelocation &p, uint64_t slot) {
       same = stub->second.import ? isNamed(*o.symbol, stub->second.import)
                                  : address == stub->second.target;
     else
-      same = address ? value == *address : o.symbol->isWeak() && !value;
+      same = address                ? value == *address
+             : o.symbol->isWeak() ? !value
+                                  : isBrought(*o.symbol, value);
   } else {
     const Rela &r = it->second;
     same = r.getSymbol(false)     ? isNamed(*o.symbol, r.getSymbol(false))
@@ -217,6 +219,8 @@ void MeaningCheck::checkImport(const PlacedRelocation &p, uint64_t target) {
     if (auto entry = program.target.decodePltEntry(
             image.bytesAt(target, s->address + s->size - target), target))
       slot = entry->first;
+  if (slot && !words.contains(*slot) && symbol.isWeak())
+    return; // nothing defines it, and no loader does
   if (slot)
     return checkSlot(p, *slot);
   if (isBrought(symbol, target))
