@@ -120,7 +120,21 @@ Expected<DelinkReport> delink(const DelinkConfig &config) {
   if (!target)
     return target.takeError();
   Program program(**image, **target);
+  if (Error e = analyzeProgram(program, config))
+    return e;
 
+  // Beyond this point nothing is found out any more.
+  if (Error e = config.check ? checkObject(program, config, report)
+                             : writeOutputs(program, config, report))
+    return e;
+  summarize(program, report);
+  if (!config.references.empty())
+    if (Error e = writeFile(config.references, listReferences(program)))
+      return e;
+  return report;
+}
+
+Error analyzeProgram(Program &program, const DelinkConfig &config) {
   using Step = Error (*)(Program &, const DelinkConfig &);
   constexpr Step steps[] = {
       // What the program says of itself.
@@ -140,16 +154,7 @@ Expected<DelinkReport> delink(const DelinkConfig &config) {
   for (Step step : steps)
     if (Error e = step(program, config))
       return e;
-
-  // Beyond this point nothing is found out any more.
-  if (Error e = config.check ? checkObject(program, config, report)
-                             : writeOutputs(program, config, report))
-    return e;
-  summarize(program, report);
-  if (!config.references.empty())
-    if (Error e = writeFile(config.references, listReferences(program)))
-      return e;
-  return report;
+  return Error::success();
 }
 
 void printReport(const DelinkReport &r, raw_ostream &os) {

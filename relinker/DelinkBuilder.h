@@ -43,6 +43,7 @@ private:
   void addSymbols();
   void addSymbol(const ProgramSymbol &s);
   void findWanted();
+  void addPlace(const ProgramSymbol &s);
   llvm::Error addImports();
   llvm::Error addRelocations();
   llvm::Error addRelocation(const Reference &r);

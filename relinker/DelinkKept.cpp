@@ -50,12 +50,12 @@ bool isDistance(uint32_t type) {
 }
 
 /// What the next link defines itself.
-bool isBrought(const Image &image, const KeptRelocation &k) {
+bool isBrought(const Program &program, const KeptRelocation &k) {
   if (k.name.empty() || k.symbolType == STT_SECTION)
     return false;
   if (k.name == "end" || k.name == "edata" || k.name == "etext")
     return k.symbolType == STT_NOTYPE;
-  return isLinkerMadeSymbol(k.name) || isStartUpFunction(image, k.name) ||
+  return program.bringsSymbol(k.name) || program.bringsFunction(k.name) ||
          ((k.name.starts_with("__start_") || k.name.starts_with("__stop_")) &&
           k.symbolType == STT_NOTYPE);
 }
@@ -184,7 +184,7 @@ uint64_t Program::threadSize() const {
 bool Program::staysInSection(Reference &r) const {
   auto it = kept.find(r.place);
   // Of an IFUNC the PLT entry is meant.
-  if (it == kept.end() || isBrought(image, it->second) ||
+  if (it == kept.end() || isBrought(*this, it->second) ||
       it->second.symbolType == STT_GNU_IFUNC)
     return false;
   const KeptRelocation &k = it->second;
@@ -221,7 +221,7 @@ void Program::interpret(Reference &r) const {
     r.name = k.name;
     r.target = 0;
     r.weak = true;
-  } else if (isBrought(image, k)) {
+  } else if (isBrought(*this, k)) {
     r.kind = Reference::Kind::Named;
     r.name = k.name;
     r.target -= k.value;
@@ -245,7 +245,7 @@ Error addKeptField(Program &program, uint64_t place, unsigned size) {
   if (isThreadLocal(k.type))
     return size == 4 ? addThreadLocal(program, place) : Error::success();
   // Numbers, and weak symbols that nothing defines.
-  bool isConstant = !isBrought(program.image, k) && (k.section == SHN_ABS ||
+  bool isConstant = !isBrought(program, k) && (k.section == SHN_ABS ||
                                       (k.section == SHN_UNDEF && !k.value));
   // A position-independent program has no short absolute addresses.
   isConstant |= size == 4 && program.image.isPositionIndependent();

@@ -37,7 +37,7 @@ std::vector<Span> functionsOf(const Program &program, const Section &section) {
   for (const ProgramSymbol &s : program.symbols) {
     bool function = s.type == STT_FUNC || s.type == STT_GNU_IFUNC;
     if (!function && !(s.type == STT_NOTYPE && s.binding == STB_GLOBAL &&
-                       !isLinkerMadeSymbol(s.name)))
+                       !program.bringsSymbol(s.name)))
       continue;
     if (section.contains(s.address))
       out.push_back({s.address,
@@ -174,10 +174,15 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
     p.section = &section;
     p.address = c.start;
     p.size = p.fileSize = c.covered - c.start;
-    p.dropped = isStartUpFunction(program.image, c.name) || startUp.contains(c.start, c.covered);
+    p.isStartUp = program.isStartUpFunction(c.name) ||
+                  startUp.contains(c.start, c.covered);
+    p.dropped = p.isStartUp && !program.keepsStartUp;
     if (c.name.empty())
       c.name = "fn_" + utohexstr(c.start, true);
-    p.name = ".text." + c.name;
+    // Parts of .init that several objects made fall through into each other.
+    p.name = section.name == ".init" || section.name == ".fini"
+                 ? section.name.str()
+                 : ".text." + c.name;
     if (p.size)
       program.pieces.push_back(std::move(p));
   }
@@ -192,7 +197,7 @@ Error cutPieces(Program &program) {
                          "delinking by program headers alone");
   StartUp startUp(program);
   for (const Section &s : image.sections) {
-    if (!s.isAlloc() || !s.size || isLinkerMade(s))
+    if (!s.isAlloc() || !s.size || program.bringsSection(s))
       continue;
     if (s.flags & SHF_EXECINSTR) {
       cutCode(program, s, startUp);
@@ -255,7 +260,7 @@ static bool isPlainData(const Piece &p) {
 
 Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
   std::vector<std::pair<uint64_t, uint64_t>> spans;
-  for (const Reference &r : program.references) {
+  for (Reference &r : program.references) {
     if (r.kind != Reference::Kind::Address || r.isProven ||
         r.evidence == Evidence::Unwind ||
         r.evidence == Evidence::JumpTable)
@@ -268,6 +273,11 @@ Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
       continue;
     if (!spans.empty() && spans.back().second == r.target)
       continue;
+    // crtbegin compares two names of one place, and reads nothing there.
+    if (Piece *p = program.pieceAt(r.place); p && p->isStartUp) {
+      r.anchor = before->address;
+      continue;
+    }
     std::string what = "the reference at " + program.describe(r.place) +
                        " means the end of " + before->name + " or the start of " +
                        after->name;

@@ -46,6 +46,7 @@ private:
 /// Quoted where response files (GCC manual, "@file") would split it.
 void LinkFileWriter::argument(const Twine &text) {
   std::string s = text.str();
+  out.arguments.push_back(s);
   if (StringRef(s).find_first_of(" \t\n\"'\\") == StringRef::npos) {
     os << s << "\n";
     return;
@@ -119,7 +120,7 @@ Error LinkFileWriter::writeExports() {
     const Sym &s = dynamic[i];
     StringRef name = image.dynamicName(s);
     if (s.st_shndx == SHN_UNDEF || s.st_shndx == SHN_ABS || name.empty() ||
-        isLinkerMadeSymbol(name) || isStartUpFunction(image, name))
+        program.bringsSymbol(name) || program.bringsFunction(name))
       continue;
     bool copied = llvm::any_of(program.copies, [&](const Program::Copy &c) {
       return c.address == s.st_value;

@@ -91,8 +91,8 @@ bool MeaningCheck::isBrought(const ObjectSymbol &symbol, uint64_t address) const
       return true;
     named |= s.name == symbol.name;
   }
-  return !named && (isLinkerMadeSymbol(symbol.name) ||
-                    isStartUpFunction(image, symbol.name));
+  return !named && (program.bringsSymbol(symbol.name) ||
+                    program.bringsFunction(symbol.name));
 }
 
 /// In the app; of a thread-local symbol that in the initial image.

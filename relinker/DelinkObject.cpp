@@ -80,6 +80,10 @@ void ObjectBuilder::addSection(Piece &piece) {
     out.data.assign(bytes.begin(), bytes.end());
     out.data.resize(piece.size);
   }
+  for (const auto &[address, r] : program.replaced)
+    if (r.isErased && address - piece.address < piece.size)
+      std::fill_n(out.data.begin() + (address - piece.address), r.size,
+                  program.target.trapByte());
   piece.output = &out;
   if (pinned)
     pinned->sections.push_back({name, piece.address});
@@ -88,7 +92,7 @@ void ObjectBuilder::addSection(Piece &piece) {
 void ObjectBuilder::addSections() {
   std::vector<Piece *> order;
   for (Piece &p : program.pieces)
-    if (!p.dropped)
+    if (!p.dropped && !p.isReplaced)
       order.push_back(&p);
   for (Piece &p : program.tlsPieces)
     if (!p.fileSize)
@@ -126,7 +130,7 @@ void ObjectBuilder::addFrames() {
   for (const UnwindRecord &f : program.frames) {
     Piece *p = f.cie ? program.pieceAt(f.start) : nullptr;
     const UnwindRecord *cie = cies.lookup(f.cie);
-    if (!p || p->dropped || !p->isCode() || !cie)
+    if (!p || !p->output || !p->isCode() || !cie)
       continue;
     if (auto [it, fresh] = cieAt.try_emplace(f.cie, 0); fresh)
       cieAt[f.cie] = append(*cie);
@@ -151,6 +155,8 @@ void ObjectBuilder::addPinnedFrames() {
 
 void ObjectBuilder::addSymbol(const ProgramSymbol &s) {
   Piece *piece = nullptr;
+  if (s.type != STT_TLS && program.replaced.contains(s.address))
+    return; // the new body has its names
   if (s.type == STT_TLS) {
     const Phdr *tls = image.segmentOfType(PT_TLS);
     for (Piece &p : program.tlsPieces)
@@ -204,6 +210,31 @@ void ObjectBuilder::addSymbol(const ProgramSymbol &s) {
   }
 }
 
+/// A place that other objects refer to. In none of the pieces, it stays undefined.
+void ObjectBuilder::addPlace(const ProgramSymbol &s) {
+  const Phdr *tls = image.segmentOfType(PT_TLS);
+  Meaning m;
+  if (s.type == STT_TLS) {
+    m = inThread(s.address, true);
+  } else {
+    Piece *p = program.pieceAt(s.address);
+    if (!p)
+      p = program.pieceEndingAt(s.address);
+    if (!p || !p->output)
+      return;
+    m = {&object->sectionSymbol(*p->output), p->address};
+  }
+  if (!m.symbol || (s.type == STT_TLS && !tls))
+    return;
+  ObjectSymbol &out = object->addSymbol(s.name);
+  out.kind = ObjectSymbol::Kind::Defined;
+  out.type = s.type;
+  out.visibility = STV_HIDDEN;
+  out.section = m.symbol->section;
+  out.value = m.symbol->value + (s.address - m.address);
+  out.size = s.size;
+}
+
 void ObjectBuilder::findWanted() {
   for (const auto &[place, k] : program.kept)
     if (k.section && k.symbolType != STT_SECTION && isDropped(place))
@@ -213,12 +244,12 @@ void ObjectBuilder::findWanted() {
 void ObjectBuilder::addSymbols() {
   findWanted();
   for (const ProgramSymbol &s : program.symbols) {
-    if (isLinkerMadeSymbol(s.name) &&
+    if (program.bringsSymbol(s.name) &&
         (s.type == STT_NOTYPE || s.name != "end")) {
       linkerNames.try_emplace(s.address, s.name);
       continue;
     }
-    if (!isStartUpFunction(image, s.name))
+    if (!program.bringsFunction(s.name))
       addSymbol(s);
   }
   auto name = [&](uint64_t address, StringRef text, uint64_t size, uint8_t type,
@@ -235,6 +266,8 @@ void ObjectBuilder::addSymbols() {
     if (slot.kind == Reference::Kind::Ifunc && !ifuncs.count(slot.target))
       name(slot.target, "ifunc_" + utohexstr(slot.target, true), 0, STT_GNU_IFUNC,
            STB_LOCAL);
+  for (const ProgramSymbol &s : program.places)
+    addPlace(s);
   if (!program.named)
     for (Piece &p : program.pieces)
       if (p.isCode() && !functions.count(p.address))

@@ -49,6 +49,8 @@ struct Piece {
   uint64_t fileSize = 0; ///< bytes with contents; the rest is zero
   std::string name;      ///< of the section it becomes
   bool dropped = false;  ///< start-up code, which the next link brings
+  bool isStartUp = false;
+  bool isReplaced = false; ///< another object has it
   ObjectSection *output = nullptr;
 
   uint64_t end() const { return address + size; }
@@ -135,6 +137,34 @@ struct Program {
   std::vector<Copy> copies;
   uint64_t mainAddress = 0; ///< 0 in a library, or when not found
   std::vector<std::string> remarks;
+  /// The start-up objects' part stays: the next link has none.
+  bool keepsStartUp = false;
+  /// A function that another object defines now: what refers to its entry refers
+  /// to `name`. Its code is left out unless it is still `needed`.
+  struct Replaced {
+    uint64_t size = 0;
+    std::string name;
+    bool needed = false;
+    bool isErased = false; ///< its code, in a piece that has more
+  };
+  llvm::DenseMap<uint64_t, Replaced> replaced; ///< by address
+  /// Symbols to be defined as well: global, hidden.
+  std::vector<ProgramSymbol> places;
+  /// Where code leads to another function by a short jump, or by running on.
+  std::vector<std::pair<uint64_t, uint64_t>> joins;
+
+  /// Whether \p address is in code that was erased.
+  bool isErased(uint64_t address) const;
+  /// Whether the next link brings this section.
+  bool bringsSection(const Section &section) const;
+  /// Whether the next link defines this symbol.
+  bool bringsSymbol(llvm::StringRef name) const;
+  /// Whether the start-up objects have this function.
+  bool isStartUpFunction(llvm::StringRef name) const;
+  /// And the next link brings it.
+  bool bringsFunction(llvm::StringRef name) const {
+    return !keepsStartUp && isStartUpFunction(name);
+  }
 
   /// If \p r leads to a PLT entry, makes it one to what that calls.
   bool followStub(Reference &r) const;
@@ -157,12 +187,9 @@ struct Program {
 bool isGotType(uint32_t type);
 /// The relocations that the loader, or a static program's start-up code, applies.
 std::vector<llvm::ArrayRef<Rela>> loaderRelocations(const Image &image);
-/// Sections that the linker or the start-up objects bring.
-bool isLinkerMade(const Section &section);
-/// Symbols that they define.
-bool isLinkerMadeSymbol(llvm::StringRef name);
-/// Functions of the start-up objects.
-bool isStartUpFunction(const Image &image, llvm::StringRef name);
+
+/// All steps that find out what the program is.
+llvm::Error analyzeProgram(Program &program, const DelinkConfig &config);
 
 // The steps, in order.
 llvm::Error readProgramSymbols(Program &program, const DelinkConfig &config);
@@ -220,6 +247,7 @@ buildObject(Program &program, const DelinkConfig &config, PinnedLayout *pinned,
             std::vector<PlacedRelocation> *placed);
 /// The arguments that link it again, one a line, and files that they name.
 struct LinkFiles {
+  std::vector<std::string> arguments; ///< those of `response`
   std::string response, dynamicList, versionScript;
 };
 llvm::Expected<LinkFiles> makeLinkFiles(const Program &program,

@@ -430,6 +430,7 @@ Error CodeReader::read() {
         " places in code lead to a neighbour by a short jump or by running on: "
         "these functions are kept together");
   joinPieces(program, joins);
+  program.joins = joins;
   for (const Reference &r : program.references)
     if ((r.evidence == Evidence::DynamicRelocation ||
          r.evidence == Evidence::Kept) &&

@@ -96,6 +96,18 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) 
   if (auto it = linkerNames.find(r.target);
       it != linkerNames.end() && it->second == "__dso_handle")
     return Meaning{&undefined("__dso_handle"), r.target};
+  if (auto it = program.replaced.find(r.target);
+      it != program.replaced.end() && r.evidence != Evidence::Unwind && !r.anchor)
+    return Meaning{&undefined(it->second.name), r.target};
+  if (p && p->isReplaced) {
+    // Its jump tables, which nothing reads any more.
+    Piece *from = program.pieceAt(r.place);
+    if (from && !from->isCode())
+      return Meaning{nullptr, 0, true};
+    return program.error("the reference at " + program.describe(r.place) +
+                         " leads into " + program.describe(r.target) +
+                         ", which is replaced");
+  }
   if (p && p->dropped) {
     for (const ProgramSymbol &s : program.symbols)
       if (s.address == r.target && s.binding != STB_LOCAL)
@@ -143,7 +155,7 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::find(const Reference &r) {
   switch (r.kind) {
   case K::Address: {
     auto m = findAddress(r);
-    if (!m)
+    if (!m || m->skip)
       return m;
     if (pinned && !m->symbol->isDefined())
       return pinnedTo(r.target);
@@ -217,7 +229,7 @@ Error ObjectBuilder::addRelocation(const Reference &r) {
     out = p->output;
     offset = r.place - p->address;
   }
-  if (!out)
+  if (!out || program.isErased(r.place))
     return Error::success();
   if (pinned && r.kind == Reference::Kind::Address && isDropped(r.target))
     return Error::success();

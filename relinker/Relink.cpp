@@ -19,6 +19,7 @@
 #include "DebugFile.h"
 #include "DebugInfo.h"
 #include "Error.h"
+#include "FullRelink.h"
 #include "Imports.h"
 #include "Inlining.h"
 #include "Layouts.h"
@@ -138,6 +139,22 @@ Expected<Report> relink(const Config &config) {
   auto inputs = composeInputs(config, app, imports, unwind, **target, plan);
   if (!inputs)
     return inputs.takeError();
+  std::optional<Identity> identity;
+  auto identify = [&]() -> Error {
+    if (!original)
+      return Error::success();
+    identity.emplace(Identity{original->get(), buildId(toStringRef(app.bytes())), {}});
+    return hashPatches(config, *identity);
+  };
+  if (config.fullRelink) {
+    if (Error e = identify())
+      return e;
+    auto output = relinkWhole(config, app, **target, plan, *inputs, unwind,
+                              identity ? &*identity : nullptr);
+    if (!output)
+      return output.takeError();
+    return finish(config, app, *index, plan, *output, pending);
+  }
   auto placement = placeBehind(app, !canGrowProgramHeaders(app, 3));
   if (!placement)
     return placement.takeError();
@@ -149,12 +166,8 @@ Expected<Report> relink(const Config &config) {
     return patch.takeError();
 
   // Join the two. When this is done the output is fixed, byte for byte.
-  std::optional<Identity> identity;
-  if (original) {
-    identity.emplace(Identity{original->get(), buildId(toStringRef(app.bytes())), {}});
-    if (Error e = hashPatches(config, *identity))
-      return e;
-  }
+  if (Error e = identify())
+    return e;
   auto output = splice({config, app, plan, *inputs, *patch, unwind, **target,
                         identity ? &*identity : nullptr},
                        *placement);

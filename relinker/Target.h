@@ -85,7 +85,7 @@ enum class FieldUse {
 };
 
 /// How the entry of a replaced function is made to reach its new body.
-enum class RedirectMethod { InPlace, HotPatch, NearJump, ShortJump };
+enum class RedirectMethod { InPlace, HotPatch, NearJump, ShortJump, Relinked };
 
 llvm::StringRef toString(RedirectMethod method);
 

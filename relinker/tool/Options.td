@@ -43,6 +43,7 @@ defm sysroot : Eq<"sysroot", "<dir>", "Prefix of the system's library directorie
 def grp_how : OptionGroup<"how">, HelpText<"HOW IT IS DONE">;
 let Group = grp_how in {
 def no_in_place : F<"no-in-place", "Never overwrite an old body, always redirect to the new one">;
+def relink : F<"relink", "Link the whole program again: the old functions are gone, callers go straight to the new ones">;
 def redirect_calls : F<"redirect-calls", "Let the app's own calls, jumps and virtual tables lead straight to the new bodies where it is certain that they mean a replaced function">;
 def no_debug : F<"no-debug", "Leave the patch's debug information out">;
 def full_debug : F<"full-debug", "Carry the patch's debug information even if it takes more than 64 KiB, what must be copied of the app's own included">;
