@@ -71,22 +71,45 @@ std::string listReferences(const Program &program) {
   return text;
 }
 
+/// Of a function by its number, since names may be long, and strange.
+std::string objectName(const DelinkConfig &config, const Object &object, size_t n) {
+  if (!n)
+    return (sys::path::filename(config.app) + ".o").str();
+  std::string name = utostr(n) + ".";
+  for (char c : StringRef(object.name).take_front(64))
+    name += isAlnum(c) || c == '_' ? c : '_';
+  return name + ".o";
+}
+
 Error writeOutputs(Program &program, const DelinkConfig &config,
                    DelinkReport &report) {
   auto object = buildObject(program, config, nullptr, nullptr);
   if (!object)
     return object.takeError();
   report.sections = (*object)->sections.size();
-  std::string name = (sys::path::filename(config.app) + ".o").str();
-  auto files = makeLinkFiles(program, name);
+  std::vector<std::unique_ptr<Object>> objects;
+  if (config.byFunction) {
+    auto parts = splitObject(**object);
+    if (!parts)
+      return parts.takeError();
+    objects = std::move(*parts);
+  } else {
+    objects.push_back(std::move(*object));
+  }
+  std::vector<std::string> names;
+  for (size_t i = 0; i < objects.size(); ++i)
+    names.push_back(objectName(config, *objects[i], i));
+  auto files = makeLinkFiles(program, names);
   if (!files)
     return files.takeError();
   if (std::error_code e = sys::fs::create_directories(config.output))
     return makeError(config.output + ": cannot create: " + e.message());
-  SmallVector<char, 0> bytes = writeObject(**object);
   std::string directory = config.output + "/";
-  if (Error e = writeFile(directory + name, {bytes.data(), bytes.size()}))
-    return e;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    SmallVector<char, 0> bytes = writeObject(*objects[i]);
+    if (Error e = writeFile(directory + names[i], {bytes.data(), bytes.size()}))
+      return e;
+  }
   if (!files->dynamicList.empty())
     if (Error e = writeFile(directory + "dynamic.list", files->dynamicList))
       return e;

@@ -466,16 +466,22 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
   }
   ArrayRef<uint8_t> bytes = program.image.bytesAt(table, count * 4);
   std::vector<uint64_t> targets;
+  bool isOpen = false;
   for (uint64_t i = 0; i < count && !bytes.empty(); ++i) {
     uint64_t target = table + int64_t(int32_t(read32le(&bytes[i * 4])));
-    if (!leadsInside(target, exact))
+    if (!leadsInside(target, exact)) {
+      // What leads to no code is no entry. Else it may be one all the same, that
+      // leads to a part of the function that was moved out of it.
+      Piece *other = program.pieceAt(target);
+      isOpen = other && other->isCode();
       break;
+    }
     targets.push_back(target);
   }
   if (targets.empty() || (exact && targets.size() < bound->limit))
     return false;
   uint64_t rest = table + targets.size() * 4;
-  if (!exact && targets.size() < count &&
+  if (!exact && isOpen &&
       llvm::any_of(program.image.bytesAt(rest, table + count * 4 - rest),
                    [](uint8_t b) { return b != 0; }))
     unbounded.insert({table, targets.size()});

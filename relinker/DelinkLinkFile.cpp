@@ -28,7 +28,7 @@ class LinkFileWriter {
 public:
   explicit LinkFileWriter(const Program &program)
       : program(program), image(program.image), os(out.response) {}
-  Expected<LinkFiles> write(const std::string &objectName);
+  Expected<LinkFiles> write(const std::vector<std::string> &objectNames);
 
 private:
   void writeKind();
@@ -180,9 +180,11 @@ void LinkFileWriter::writeLibraries() {
   argument("-Wl,--as-needed");
 }
 
-Expected<LinkFiles> LinkFileWriter::write(const std::string &objectName) {
+Expected<LinkFiles>
+LinkFileWriter::write(const std::vector<std::string> &objectNames) {
   writeKind();
-  argument(objectName);
+  for (const std::string &name : objectNames)
+    argument(name);
   writeDynamic();
   if (Error e = writeExports())
     return e;
@@ -193,8 +195,8 @@ Expected<LinkFiles> LinkFileWriter::write(const std::string &objectName) {
 } // namespace
 
 Expected<LinkFiles> makeLinkFiles(const Program &program,
-                                  const std::string &objectName) {
-  return LinkFileWriter(program).write(objectName);
+                                  const std::vector<std::string> &objectNames) {
+  return LinkFileWriter(program).write(objectNames);
 }
 
 } // namespace relink

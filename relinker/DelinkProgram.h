@@ -245,13 +245,17 @@ struct PlacedRelocation {
 llvm::Expected<std::unique_ptr<Object>>
 buildObject(Program &program, const DelinkConfig &config, PinnedLayout *pinned,
             std::vector<PlacedRelocation> *placed);
+/// An object for each section of code; the first has the rest.
+llvm::Expected<std::vector<std::unique_ptr<Object>>>
+splitObject(const Object &whole);
 /// The arguments that link it again, one a line, and files that they name.
 struct LinkFiles {
   std::vector<std::string> arguments; ///< those of `response`
   std::string response, dynamicList, versionScript;
 };
-llvm::Expected<LinkFiles> makeLinkFiles(const Program &program,
-                                        const std::string &objectName);
+llvm::Expected<LinkFiles>
+makeLinkFiles(const Program &program,
+              const std::vector<std::string> &objectNames);
 /// Compares what slots, PLT entries and dynamic relocations of the app mean with
 /// what the object asks for in their place.
 llvm::Error checkMeanings(Program &program, const DelinkConfig &config,

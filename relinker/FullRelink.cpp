@@ -164,7 +164,7 @@ Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input)
 
 /// delink's arguments are for a compiler driver; these for the linker itself.
 Expected<std::vector<std::string>> FullRelink::arguments(WholeLink &link) {
-  auto files = makeLinkFiles(program, "");
+  auto files = makeLinkFiles(program, {});
   if (!files)
     return files.takeError();
   link.files = {{"dynamic.list", files->dynamicList},
