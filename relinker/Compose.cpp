@@ -226,10 +226,12 @@ void Composer::copySections(const Object &from, Object &to) {
       jump.relocations.push_back({1, R_X86_64_PLT32, &named, -4});
       entry.section = &jump;
       entry.value = 0;
+      entry.size = jump.size;
     } else if (r.preserved) {
       entry.section =
           &addPreservingEntry(to, named, r.preserved, target, r.entryName);
       entry.value = 0;
+      entry.size = entry.section->size;
     }
   }
   for (const Interposition &i : plan.interpositions)

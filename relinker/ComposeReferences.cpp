@@ -65,7 +65,7 @@ LinkTarget &Composer::appPlace(const std::string &name, uint64_t address,
 bool Composer::useExistingSlot(Object &to, const LinkTarget &t, Use use,
                                ObjectRelocation &r) {
   const DynamicReference *have = imports.find(t.name);
-  if (!have || t.kind == LinkTarget::Kind::Address ||
+  if (!have || config.fullRelink || t.kind == LinkTarget::Kind::Address ||
       t.kind == LinkTarget::Kind::Original || t.needsOwnSlot ||
       use == Use::Other)
     return false;

@@ -58,6 +58,7 @@ struct Config {
   std::string sysroot;
 
   InPlacePolicy inPlace = InPlacePolicy::Auto;
+  bool fullRelink = false; ///< link the whole program again
   bool redirectCalls = false; ///< rewrite calls of replaced functions as well
   bool debugInfo = true; ///< carry the patch's DWARF into the output
   bool fullDebugInfo = false; ///< carry it whatever it costs

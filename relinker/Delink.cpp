@@ -25,14 +25,18 @@ Error refuseUnsupported(const Program &program) {
   const Image &image = program.image;
   if (image.header.e_machine != EM_X86_64)
     return program.error("not supported yet: this architecture");
-  if (image.kind == ImageKind::Executable ||
-      image.kind == ImageKind::StaticExecutable)
+  if (!program.kept.empty())
+    return Error::success();
+  if (!image.isPositionIndependent())
     return program.error(
-        "not supported yet: a program at fixed addresses has no relocations for "
-        "its pointers, and numbers that look like addresses can't be told from "
-        "them\n>>> remedy: link it with -pie");
-  if (image.kind == ImageKind::StaticPie)
-    return program.error("not supported yet: static programs");
+        "a program at fixed addresses has no relocations for its pointers, and "
+        "numbers that look like addresses can't be told from them\n>>> remedy: "
+        "link it with --emit-relocs, or with -pie");
+  if (image.isStatic())
+    return program.error(
+        "a static program refers to sections' bounds by their addresses, which "
+        "can't be told from what lies there\n>>> remedy: link it with "
+        "--emit-relocs");
   return Error::success();
 }
 
@@ -54,6 +58,7 @@ std::string listReferences(const Program &program) {
                      : r.kind == Reference::Kind::Import ? "import"
                      : r.kind == Reference::Kind::Ifunc  ? "ifunc"
                      : r.kind == Reference::Kind::Thread ? "thread"
+                     : r.kind == Reference::Kind::Number ? "number"
                                                          : "name";
     os << hex(r.place) << "\t" << r.type << "\t" << kind << "\t" << hex(r.target)
        << "\t";
@@ -66,22 +71,45 @@ std::string listReferences(const Program &program) {
   return text;
 }
 
+/// Of a function by its number, since names may be long, and strange.
+std::string objectName(const DelinkConfig &config, const Object &object, size_t n) {
+  if (!n)
+    return (sys::path::filename(config.app) + ".o").str();
+  std::string name = utostr(n) + ".";
+  for (char c : StringRef(object.name).take_front(64))
+    name += isAlnum(c) || c == '_' ? c : '_';
+  return name + ".o";
+}
+
 Error writeOutputs(Program &program, const DelinkConfig &config,
                    DelinkReport &report) {
-  auto object = buildObject(program, config, nullptr);
+  auto object = buildObject(program, config, nullptr, nullptr);
   if (!object)
     return object.takeError();
   report.sections = (*object)->sections.size();
-  std::string name = (sys::path::filename(config.app) + ".o").str();
-  auto files = makeLinkFiles(program, name);
+  std::vector<std::unique_ptr<Object>> objects;
+  if (config.byFunction) {
+    auto parts = splitObject(**object);
+    if (!parts)
+      return parts.takeError();
+    objects = std::move(*parts);
+  } else {
+    objects.push_back(std::move(*object));
+  }
+  std::vector<std::string> names;
+  for (size_t i = 0; i < objects.size(); ++i)
+    names.push_back(objectName(config, *objects[i], i));
+  auto files = makeLinkFiles(program, names);
   if (!files)
     return files.takeError();
   if (std::error_code e = sys::fs::create_directories(config.output))
     return makeError(config.output + ": cannot create: " + e.message());
-  SmallVector<char, 0> bytes = writeObject(**object);
   std::string directory = config.output + "/";
-  if (Error e = writeFile(directory + name, {bytes.data(), bytes.size()}))
-    return e;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    SmallVector<char, 0> bytes = writeObject(*objects[i]);
+    if (Error e = writeFile(directory + names[i], {bytes.data(), bytes.size()}))
+      return e;
+  }
   if (!files->dynamicList.empty())
     if (Error e = writeFile(directory + "dynamic.list", files->dynamicList))
       return e;
@@ -115,23 +143,8 @@ Expected<DelinkReport> delink(const DelinkConfig &config) {
   if (!target)
     return target.takeError();
   Program program(**image, **target);
-
-  using Step = Error (*)(Program &, const DelinkConfig &);
-  constexpr Step steps[] = {
-      // What the program says of itself.
-      [](Program &p, const DelinkConfig &) { return refuseUnsupported(p); },
-      readProgramSymbols,
-      [](Program &p, const DelinkConfig &) { return readFrames(p); },
-      [](Program &p, const DelinkConfig &) { return cutPieces(p); },
-      // What refers to what, the surest first. Pieces may be joined on the way.
-      [](Program &p, const DelinkConfig &) { return readDynamicReferences(p); },
-      [](Program &p, const DelinkConfig &) { return readCodeReferences(p); },
-      [](Program &p, const DelinkConfig &) { return readUnwindReferences(p); },
-      joinAmbiguousBorders,
-  };
-  for (Step step : steps)
-    if (Error e = step(program, config))
-      return e;
+  if (Error e = analyzeProgram(program, config))
+    return e;
 
   // Beyond this point nothing is found out any more.
   if (Error e = config.check ? checkObject(program, config, report)
@@ -144,6 +157,29 @@ Expected<DelinkReport> delink(const DelinkConfig &config) {
   return report;
 }
 
+Error analyzeProgram(Program &program, const DelinkConfig &config) {
+  using Step = Error (*)(Program &, const DelinkConfig &);
+  constexpr Step steps[] = {
+      // What the program says of itself.
+      [](Program &p, const DelinkConfig &) { return readKeptRelocations(p); },
+      [](Program &p, const DelinkConfig &) { return refuseUnsupported(p); },
+      readProgramSymbols,
+      [](Program &p, const DelinkConfig &) { return readFrames(p); },
+      [](Program &p, const DelinkConfig &) { return cutPieces(p); },
+      // What refers to what, the surest first. Pieces may be joined on the way.
+      [](Program &p, const DelinkConfig &) { return readDynamicReferences(p); },
+      [](Program &p, const DelinkConfig &) { return readKeptWords(p); },
+      [](Program &p, const DelinkConfig &) { return readCodeReferences(p); },
+      [](Program &p, const DelinkConfig &) { return readKeptDistances(p); },
+      [](Program &p, const DelinkConfig &) { return readUnwindReferences(p); },
+      joinAmbiguousBorders,
+  };
+  for (Step step : steps)
+    if (Error e = step(program, config))
+      return e;
+  return Error::success();
+}
+
 void printReport(const DelinkReport &r, raw_ostream &os) {
   os << r.app << ": " << r.kind << ", " << r.functions << " functions\n";
   for (const auto &[name, count] : r.references)
@@ -151,8 +187,8 @@ void printReport(const DelinkReport &r, raw_ostream &os) {
   for (const std::string &remark : r.remarks)
     os << "  remark: " << remark << "\n";
   if (r.checkedBytes)
-    os << "  " << r.checkedBytes << " bytes linked again, "
-       << r.differences.size() << " differences\n";
+    os << "  " << r.checkedBytes << " bytes linked again, " << r.checkedMeanings
+       << " relocations compared, " << r.differences.size() << " differences\n";
   for (const std::string &d : r.differences)
     os << "  differs: " << d << "\n";
 }

@@ -28,6 +28,7 @@ struct DelinkConfig {
   std::vector<std::string> debugDirs;
   std::optional<uint64_t> shuffle; ///< seed of the order of functions and data
   std::string references; ///< a file for the list of references, or empty
+  bool byFunction = false; ///< an object for each function
   bool strict = false; ///< refuse what would be kept together
   bool check = false;  ///< prove the result instead of writing it
 };
@@ -39,6 +40,7 @@ struct DelinkReport {
   std::vector<std::pair<std::string, uint64_t>> references;
   std::vector<std::string> remarks; ///< what was kept together or left out
   uint64_t checkedBytes = 0;        ///< with `check`
+  uint64_t checkedMeanings = 0;     ///< relocations held against the app's tables
   std::vector<std::string> differences;
 };
 

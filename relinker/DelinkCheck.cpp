@@ -8,7 +8,8 @@
 // Links the object with every section at its address in the app and compares
 // byte by byte. The fields of all references were cleared before, so what comes
 // out right was computed by lld from the relocations. Slots of the GOT and PLT
-// entries are stand-ins at their addresses.
+// entries are stand-ins at their addresses; what they mean DelinkMeanings.cpp
+// compares.
 //
 //===----------------------------------------------------------------------===//
 
@@ -98,7 +99,7 @@ void compare(Program &program, uint64_t address, ArrayRef<uint8_t> linked,
 Error checkObject(Program &program, const DelinkConfig &config,
                   DelinkReport &report) {
   PinnedLayout layout;
-  auto object = buildObject(program, config, &layout);
+  auto object = buildObject(program, config, &layout, nullptr);
   if (!object)
     return object.takeError();
   report.sections = (*object)->sections.size();
@@ -130,7 +131,7 @@ Error checkObject(Program &program, const DelinkConfig &config,
   if (seen != layout.sections.size())
     report.differences.push_back(Twine(layout.sections.size() - seen).str() +
                                  " sections are absent");
-  return Error::success();
+  return checkMeanings(program, config, report);
 }
 
 } // namespace relink

@@ -16,6 +16,10 @@
 // the entries: all lead to instructions of the function, up to the next thing
 // that code refers to.
 //
+// Parts may have been in memory meanwhile. So where a jump's target is not
+// known, tables that the function names and no jump accounts for are its own:
+// two words or more that lead to instructions of the function.
+//
 //===----------------------------------------------------------------------===//
 
 #include "DelinkIndex.h"
@@ -38,8 +42,9 @@ struct Value {
     None,     ///< not reached yet
     Unknown,
     Address,  ///< `a`
+    Unsigned, ///< what Word is once its sign is extended
     Word,     ///< loaded from the table at `a` (0: not known) by the code at `b`
-    Sum,      ///< the same added to that address
+    Sum,      ///< the same added to that address; `b` is 0 if not known
     Constant, ///< of the 32-bit field at `a`, whose value is `b`
     Thread,   ///< the thread pointer
   };
@@ -85,8 +90,10 @@ private:
   };
   void makeBlocks();
   void analyse();
+  void note();
   void step(State &state, const CodeView::Entry &e);
   Value evaluate(const State &state, const CodeView::Entry &e);
+  Value add(Value x, Value y);
   void noteThread(const State &state, const CodeView::Entry &e);
   void addThread(uint64_t place, int64_t offset);
   void noteJump(const State &state, const CodeView::Entry &e);
@@ -104,7 +111,8 @@ private:
                                  std::optional<size_t> taken) const;
   bool addTable(uint64_t table, uint64_t load);
   Error checkTables() const;
-  void searchTables();
+  bool searchTables();
+  bool seed();
 
   Program &program;
   const Piece &piece;
@@ -114,7 +122,12 @@ private:
   std::vector<size_t> work;
   DenseMap<uint64_t, std::set<uint64_t>> jumpTargets; ///< by jump
   std::map<uint64_t, std::vector<uint64_t>> tables;   ///< targets by table
-  std::set<uint64_t> threadPlaces, openJumps, closedJumps;
+  std::map<uint64_t, uint64_t> loads; ///< a load of a word, by table
+  std::map<uint64_t, Reference> threadPlaces;
+  /// Jumps to sums whose table isn't known: with what may be its address, or 0.
+  std::map<uint64_t, uint64_t> openJumps;
+  std::set<uint64_t> unknownJumps; ///< to what may be no sum
+  bool moreFound = false;
   std::map<uint64_t, size_t> unbounded; ///< tables that something else follows
   std::set<uint64_t> blockSizes; ///< instructions with the size of the TLS block
   std::set<uint64_t> relativeTables; ///< words are added to their address
@@ -170,8 +183,8 @@ void Flow::addThread(uint64_t place, int64_t offset) {
   const Phdr *tls = program.image.segmentOfType(PT_TLS);
   if (!tls || program.image.kind == ImageKind::Shared)
     return;
-  int64_t size = alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1));
-  if (offset >= 0 || offset < -size || !threadPlaces.insert(place).second)
+  int64_t size = program.threadSize();
+  if (offset >= 0 || offset < -size)
     return;
   Reference r;
   r.place = place;
@@ -179,7 +192,7 @@ void Flow::addThread(uint64_t place, int64_t offset) {
   r.kind = Reference::Kind::Thread;
   r.evidence = Evidence::ThreadLocal;
   r.target = offset + size;
-  program.references.push_back(r);
+  threadPlaces[place] = r;
 }
 
 void Flow::noteThread(const State &state, const CodeView::Entry &e) {
@@ -198,7 +211,8 @@ void Flow::noteThread(const State &state, const CodeView::Entry &e) {
   if (f.threadSegment) {
     noteConstant(f.base);
     noteConstant(f.index);
-    if (f.kind == AddressFlow::Kind::Other) // add %fs:0,%rax
+    if (f.kind == AddressFlow::Kind::Other ||
+        f.kind == AddressFlow::Kind::Add) // add %fs:0,%rax
       for (unsigned r = 0; r < 16; ++r)
         if (e.instruction.generalWritten >> r & 1)
           noteConstant(r);
@@ -217,11 +231,28 @@ void Flow::noteThread(const State &state, const CodeView::Entry &e) {
   const Phdr *tls = program.image.segmentOfType(PT_TLS);
   if (f.kind == AddressFlow::Kind::Other && f.immediateSize == 4 && tls &&
       isThread(0) && (e.instruction.generalWritten & 1) && !f.hasMemory &&
-      f.immediate == int64_t(alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1))))
+      f.immediate == int64_t(program.threadSize()))
     blockSizes.insert(at);
   if (f.kind == AddressFlow::Kind::AddConstant && f.immediateSize == 4 &&
       isThread(f.destination))
     addThread(at + f.immediateAt, f.immediate);
+}
+
+/// Only a jump proves that the sum is one of a table's address and a word of it.
+Value Flow::add(Value x, Value y) {
+  if (x.kind != Kind::Word)
+    std::swap(x, y);
+  if (x.kind == Kind::Word && y.kind == Kind::Address && x.a == y.a) {
+    relativeTables.insert(y.a);
+    return {Kind::Sum, y.a, x.b};
+  }
+  if (x.kind == Kind::Word) // of a table that isn't known; or just an addition
+    return {Kind::Sum, 0, x.a ? x.b : 0};
+  // The word, or the address too, was in memory meanwhile.
+  for (const Value &v : {x, y})
+    if (v.kind == Kind::Address)
+      return {Kind::Sum, v.a, 0};
+  return {Kind::Sum, 0, 0};
 }
 
 Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
@@ -234,8 +265,11 @@ Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
   case F::Address:
     if (f.ipRelative)
       return {Kind::Address, at + e.instruction.size + int64_t(f.displacement), 0};
-    return f.index == AddressFlow::none && !f.displacement ? value(f.base)
-                                                           : unknown;
+    if (f.displacement)
+      return unknown;
+    return f.index == AddressFlow::none ? value(f.base)
+           : f.scale == 1               ? add(value(f.base), value(f.index))
+                                        : unknown;
   case F::Load: {
     if (f.threadSegment && f.base == AddressFlow::none &&
         f.index == AddressFlow::none && !f.displacement && f.width == 8)
@@ -244,60 +278,62 @@ Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
         f.base == AddressFlow::none)
       return unknown;
     for (uint8_t r : {f.base, f.index})
-      if (value(r).kind == Kind::Address && !f.displacement)
-        return {Kind::Word, value(r).a, at};
-    return {Kind::Word, 0, at};
+      if (value(r).kind == Kind::Address && !f.displacement) {
+        if (auto [it, fresh] = loads.try_emplace(value(r).a, at);
+            !fresh && it->second != at)
+          it->second = 0; // which of them counts is not known
+        return {f.isSigned ? Kind::Word : Kind::Unsigned, value(r).a, at};
+      }
+    return {f.isSigned ? Kind::Word : Kind::Unsigned, 0, at};
   }
   case F::Extend:
+    if (Value v = value(f.source); f.width >= 4 && v.kind == Kind::Unsigned)
+      return {Kind::Word, v.a, v.b};
+    [[fallthrough]];
   case F::Move:
     if (f.width < 4)
       return unknown;
-    return f.width == 8 || f.kind == F::Extend || value(f.source).kind == Kind::Word
+    return f.width == 8 || f.kind == F::Extend ||
+                   value(f.source).kind == Kind::Unsigned ||
+                   value(f.source).kind == Kind::Word
                ? value(f.source)
                : unknown;
   case F::Constant:
     return f.immediateSize == 4 && f.width == 8
                ? Value{Kind::Constant, at + f.immediateAt, uint64_t(f.immediate)}
                : unknown;
-  case F::Add: {
-    Value x = value(f.destination), y = value(f.source);
-    if (x.kind != Kind::Word)
-      std::swap(x, y);
-    if (x.kind != Kind::Word || f.width != 8)
-      return unknown;
-    if (y.kind == Kind::Address && x.a == y.a) {
-      relativeTables.insert(y.a);
-      return {Kind::Sum, y.a, x.b};
-    }
-    // A word of a table that isn't known; or just an addition.
-    return {Kind::Sum, 0, x.a ? x.b : 0};
-  }
+  case F::Add:
+    return f.width == 8 ? add(value(f.destination), value(f.source)) : unknown;
   default:
     return unknown;
   }
 }
 
 void Flow::noteJump(const State &state, const CodeView::Entry &e) {
-  if (e.flow.kind != AddressFlow::Kind::Jump || e.flow.source >= 16)
+  if (e.flow.kind != AddressFlow::Kind::Jump || e.flow.ipRelative)
     return;
   uint64_t at = e.instruction.address;
-  const Value &v = state[e.flow.source];
-  if (v.kind != Kind::Sum)
+  const Value v = e.flow.source < 16 ? state[e.flow.source] : Value();
+  if (v.kind != Kind::Sum) {
+    unknownJumps.insert(at);
+    return;
+  }
+  // From instruction to instruction, as in hand-written assembly.
+  if (v.a && v.a - piece.address < piece.size)
     return;
   if (v.a && (tables.contains(v.a) || addTable(v.a, v.b))) {
     auto &known = jumpTargets[at];
+    size_t before = known.size();
     known.insert(tables[v.a].begin(), tables[v.a].end());
-    closedJumps.insert(at);
+    moreFound |= known.size() != before;
     return;
   }
-  openJumps.insert(at);
+  openJumps[at] = v.a;
 }
 
 void Flow::step(State &state, const CodeView::Entry &e) {
   constexpr uint16_t callerSaved = 0x0fc7; // psABI 3.2.3
   const Instruction &i = e.instruction;
-  noteThread(state, e);
-  noteJump(state, e);
   Value result = evaluate(state, e);
   uint16_t written = i.isCall ? i.generalWritten | callerSaved : i.generalWritten;
   for (unsigned r = 0; r < 16; ++r)
@@ -333,6 +369,26 @@ void Flow::analyse() {
     if (!last.endsFlow)
       enterAt(last.address + last.size, state);
   }
+}
+
+/// Only what holds on all paths counts, so nothing is noted before.
+void Flow::note() {
+  openJumps.clear();
+  unknownJumps.clear();
+  relativeTables.clear();
+  threadPlaces.clear();
+  loads.clear();
+  moreFound = false;
+  for (bool jumps : {false, true})
+    for (const Block &b : blocks) {
+      State state = b.in;
+      for (size_t n = b.first; n < b.last && b.in[0].kind != Kind::None; ++n) {
+        noteThread(state, code.entries[n]);
+        if (jumps)
+          noteJump(state, code.entries[n]);
+        step(state, code.entries[n]);
+      }
+    }
 }
 
 bool Flow::leadsInside(uint64_t target, bool bounded) const {
@@ -389,6 +445,8 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
   Piece *data = program.pieceAt(table);
   if (!data || (data->section->flags & SHF_WRITE))
     return false;
+  if (auto it = loads.find(table); !load && it != loads.end())
+    load = it->second;
   std::optional<Bound> bound = load ? boundOf(load) : std::nullopt;
   bool exact = bound && bound->exact;
   uint64_t end = data->address + data->fileSize;
@@ -398,18 +456,32 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
   uint64_t count = (end - table) / 4;
   if (bound)
     count = std::min(count, bound->limit);
+  if (!program.kept.empty()) { // each entry has a relocation
+    uint64_t run = 0;
+    while (run < count && program.kept.contains(table + run * 4))
+      ++run;
+    if (exact && run < count)
+      return false;
+    count = run;
+  }
   ArrayRef<uint8_t> bytes = program.image.bytesAt(table, count * 4);
   std::vector<uint64_t> targets;
+  bool isOpen = false;
   for (uint64_t i = 0; i < count && !bytes.empty(); ++i) {
     uint64_t target = table + int64_t(int32_t(read32le(&bytes[i * 4])));
-    if (!leadsInside(target, exact))
+    if (!leadsInside(target, exact)) {
+      // What leads to no code is no entry. Else it may be one all the same, that
+      // leads to a part of the function that was moved out of it.
+      Piece *other = program.pieceAt(target);
+      isOpen = other && other->isCode();
       break;
+    }
     targets.push_back(target);
   }
   if (targets.empty() || (exact && targets.size() < bound->limit))
     return false;
   uint64_t rest = table + targets.size() * 4;
-  if (!exact && targets.size() < count &&
+  if (!exact && isOpen &&
       llvm::any_of(program.image.bytesAt(rest, table + count * 4 - rest),
                    [](uint8_t b) { return b != 0; }))
     unbounded.insert({table, targets.size()});
@@ -426,9 +498,10 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
   return true;
 }
 
-/// For a jump whose table's address got lost on the way (spilled to the stack):
-/// tables that the function names and nothing else accounts for.
-void Flow::searchTables() {
+/// For jumps whose table's address got lost on the way. Each may go through each
+/// of the tables found. False if there are none.
+bool Flow::searchTables() {
+  std::set<uint64_t> found;
   for (const CodeView::Entry &e : code.entries) {
     if (e.flow.kind != AddressFlow::Kind::Address || !e.flow.ipRelative)
       continue;
@@ -441,9 +514,15 @@ void Flow::searchTables() {
     for (unsigned i = 0; i < 8; i += 4)
       both &= leadsInside(table + int64_t(int32_t(read32le(&two[i]))), false);
     if (both && addTable(table, 0))
-      for (uint64_t jump : openJumps)
-        closedJumps.insert(jump);
+      found.insert(tables[table].begin(), tables[table].end());
   }
+  if (found.empty())
+    return false;
+  for (auto [jump, address] : openJumps)
+    jumpTargets[jump].insert(found.begin(), found.end());
+  for (uint64_t jump : unknownJumps)
+    jumpTargets[jump].insert(found.begin(), found.end());
+  return true;
 }
 
 /// A table that ends where nothing says so may go on elsewhere. And tables of
@@ -470,30 +549,36 @@ Error Flow::checkTables() const {
   return Error::success();
 }
 
+/// Code that nothing leads to as far as is known: landing pads.
+bool Flow::seed() {
+  bool any = false;
+  for (Block &b : blocks)
+    if (b.in[0].kind == Kind::None && !b.seeded)
+      any = b.seeded = true;
+  return any;
+}
+
 Error Flow::read() {
-  for (unsigned round = 0; round < 1000; ++round) {
+  for (bool more = true; more;) {
     makeBlocks();
-    size_t known = tables.size();
     analyse();
-    if (tables.size() != known)
-      continue;
-    bool seeded = false;
-    for (Block &b : blocks)
-      if (b.in[0].kind == Kind::None && !b.seeded)
-        seeded = b.seeded = true;
-    if (!seeded)
-      break;
+    note();
+    bool found = moreFound || (!(openJumps.empty() && unknownJumps.empty()) &&
+                               searchTables());
+    if (found) // they may lead there, and know more
+      for (Block &b : blocks)
+        b.seeded = false;
+    more = found || seed();
   }
-  for (uint64_t jump : closedJumps)
-    openJumps.erase(jump);
-  if (!openJumps.empty())
-    searchTables();
-  for (uint64_t jump : closedJumps)
-    openJumps.erase(jump);
-  if (!openJumps.empty())
-    return program.error(
-        "not supported yet: the jump at " + program.describe(*openJumps.begin()) +
-        " goes through a table that was not found");
+  // All tables that the function names are known by now. Where relocations were
+  // kept, an entry of another would be left over (readKeptDistances).
+  for (auto [jump, address] : openJumps)
+    if (address || (tables.empty() && program.kept.empty()))
+      return program.error("not supported yet: the jump at " +
+                           program.describe(jump) +
+                           " goes through a table that was not found");
+  for (const auto &[place, reference] : threadPlaces)
+    program.references.push_back(reference);
   for (uint64_t at : blockSizes)
     program.remarks.push_back("the code at " + program.describe(at) +
                               " has the size of the program's thread-local "

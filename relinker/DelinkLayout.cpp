@@ -28,6 +28,7 @@ namespace {
 struct Span {
   uint64_t start = 0, end = 0; ///< end == start where the size isn't known
   StringRef name;
+  bool isSignal = false;
 };
 
 /// Functions of \p section by symbols and unwind tables, ascending.
@@ -36,7 +37,7 @@ std::vector<Span> functionsOf(const Program &program, const Section &section) {
   for (const ProgramSymbol &s : program.symbols) {
     bool function = s.type == STT_FUNC || s.type == STT_GNU_IFUNC;
     if (!function && !(s.type == STT_NOTYPE && s.binding == STB_GLOBAL &&
-                       !isLinkerMadeSymbol(s.name)))
+                       !program.bringsSymbol(s.name)))
       continue;
     if (section.contains(s.address))
       out.push_back({s.address,
@@ -47,7 +48,7 @@ std::vector<Span> functionsOf(const Program &program, const Section &section) {
     if (f.cie && section.contains(f.start))
       out.push_back({f.start,
                      std::min(f.start + f.length, section.address + section.size),
-                     ""});
+                     "", f.isSignal});
   llvm::stable_sort(out, [](const Span &a, const Span &b) {
     return a.start != b.start ? a.start < b.start : a.name.size() > b.name.size();
   });
@@ -139,8 +140,9 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
     std::string name;
   };
   std::vector<Cut> cuts;
-  auto cover = [&](uint64_t start, uint64_t end, StringRef name) {
-    if (!cuts.empty() && (start < cuts.back().covered || start == cuts.back().start)) {
+  auto cover = [&](uint64_t start, uint64_t end, StringRef name, bool signal) {
+    if (!cuts.empty() && (start < cuts.back().covered || start == cuts.back().start ||
+                          (signal && start == cuts.back().covered))) {
       cuts.back().covered = std::max(cuts.back().covered, end);
       if (cuts.back().name.empty() && start == cuts.back().start)
         cuts.back().name = name.str();
@@ -155,23 +157,32 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
       cuts.push_back({from, start, ""});
     } else if (!sized) {
       cuts.back().covered = start;
+    } else if (signal) { // its unwind table begins in front of it
+      start = from;
     }
     cuts.push_back({start, end, name.str()});
   };
   for (const Span &f : functions)
-    cover(f.start, f.end, f.name);
+    cover(f.start, f.end, f.name,
+          f.isSignal || (&f != &functions.back() && (&f)[1].isSignal &&
+                         (&f)[1].start == f.start));
   uint64_t end = section.address + section.size;
-  cover(end, end, "");
+  cover(end, end, "", false);
   cuts.pop_back();
   for (Cut &c : cuts) {
     Piece p;
     p.section = &section;
     p.address = c.start;
     p.size = p.fileSize = c.covered - c.start;
-    p.dropped = isStartUpFunction(c.name) || startUp.contains(c.start, c.covered);
+    p.isStartUp = program.isStartUpFunction(c.name) ||
+                  startUp.contains(c.start, c.covered);
+    p.dropped = p.isStartUp && !program.keepsStartUp;
     if (c.name.empty())
       c.name = "fn_" + utohexstr(c.start, true);
-    p.name = ".text." + c.name;
+    // Parts of .init that several objects made fall through into each other.
+    p.name = section.name == ".init" || section.name == ".fini"
+                 ? section.name.str()
+                 : ".text." + c.name;
     if (p.size)
       program.pieces.push_back(std::move(p));
   }
@@ -186,7 +197,7 @@ Error cutPieces(Program &program) {
                          "delinking by program headers alone");
   StartUp startUp(program);
   for (const Section &s : image.sections) {
-    if (!s.isAlloc() || !s.size || isLinkerMade(s))
+    if (!s.isAlloc() || !s.size || program.bringsSection(s))
       continue;
     if (s.flags & SHF_EXECINSTR) {
       cutCode(program, s, startUp);
@@ -249,8 +260,9 @@ static bool isPlainData(const Piece &p) {
 
 Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
   std::vector<std::pair<uint64_t, uint64_t>> spans;
-  for (const Reference &r : program.references) {
-    if (r.kind != Reference::Kind::Address || r.evidence == Evidence::Unwind ||
+  for (Reference &r : program.references) {
+    if (r.kind != Reference::Kind::Address || r.isProven ||
+        r.evidence == Evidence::Unwind ||
         r.evidence == Evidence::JumpTable)
       continue;
     Piece *after = program.pieceAt(r.target);
@@ -261,6 +273,11 @@ Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
       continue;
     if (!spans.empty() && spans.back().second == r.target)
       continue;
+    // crtbegin compares two names of one place, and reads nothing there.
+    if (Piece *p = program.pieceAt(r.place); p && p->isStartUp) {
+      r.anchor = before->address;
+      continue;
+    }
     std::string what = "the reference at " + program.describe(r.place) +
                        " means the end of " + before->name + " or the start of " +
                        after->name;

@@ -28,7 +28,7 @@ class LinkFileWriter {
 public:
   explicit LinkFileWriter(const Program &program)
       : program(program), image(program.image), os(out.response) {}
-  Expected<LinkFiles> write(const std::string &objectName);
+  Expected<LinkFiles> write(const std::vector<std::string> &objectNames);
 
 private:
   void writeKind();
@@ -46,6 +46,7 @@ private:
 /// Quoted where response files (GCC manual, "@file") would split it.
 void LinkFileWriter::argument(const Twine &text) {
   std::string s = text.str();
+  out.arguments.push_back(s);
   if (StringRef(s).find_first_of(" \t\n\"'\\") == StringRef::npos) {
     os << s << "\n";
     return;
@@ -66,11 +67,13 @@ void LinkFileWriter::writeKind() {
   case ImageKind::Shared:
     return argument("-shared");
   case ImageKind::StaticPie:
-    return argument("-static-pie");
+    argument("-static-pie");
+    return argument("-nodefaultlibs");
   case ImageKind::Executable:
     return argument("-no-pie");
   case ImageKind::StaticExecutable:
-    return argument("-static");
+    argument("-static"); // what it needs of libraries is part of it
+    return argument("-nodefaultlibs");
   }
 }
 
@@ -117,7 +120,7 @@ Error LinkFileWriter::writeExports() {
     const Sym &s = dynamic[i];
     StringRef name = image.dynamicName(s);
     if (s.st_shndx == SHN_UNDEF || s.st_shndx == SHN_ABS || name.empty() ||
-        isLinkerMadeSymbol(name) || isStartUpFunction(name))
+        program.bringsSymbol(name) || program.bringsFunction(name))
       continue;
     bool copied = llvm::any_of(program.copies, [&](const Program::Copy &c) {
       return c.address == s.st_value;
@@ -177,9 +180,11 @@ void LinkFileWriter::writeLibraries() {
   argument("-Wl,--as-needed");
 }
 
-Expected<LinkFiles> LinkFileWriter::write(const std::string &objectName) {
+Expected<LinkFiles>
+LinkFileWriter::write(const std::vector<std::string> &objectNames) {
   writeKind();
-  argument(objectName);
+  for (const std::string &name : objectNames)
+    argument(name);
   writeDynamic();
   if (Error e = writeExports())
     return e;
@@ -190,8 +195,8 @@ Expected<LinkFiles> LinkFileWriter::write(const std::string &objectName) {
 } // namespace
 
 Expected<LinkFiles> makeLinkFiles(const Program &program,
-                                  const std::string &objectName) {
-  return LinkFileWriter(program).write(objectName);
+                                  const std::vector<std::string> &objectNames) {
+  return LinkFileWriter(program).write(objectNames);
 }
 
 } // namespace relink

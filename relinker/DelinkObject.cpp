@@ -1,109 +1,25 @@
-//===- DelinkObject.cpp - Pieces and references become an object ----------===//
+//===- DelinkObject.cpp - Pieces become sections of an object -------------===//
 //
 // Part of relink, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-//
-// Each field is computed again from its reference before it becomes a
-// relocation, and has to be what the app holds: a reference that was read wrong
-// is an error, not an object. The field itself is then cleared.
-//
-//===----------------------------------------------------------------------===//
 
-#include "Config.h"
-#include "DelinkProgram.h"
+#include "DelinkBuilder.h"
 #include "Error.h"
-#include "Imports.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
-#include <map>
 #include <random>
 
 using namespace llvm;
 using namespace llvm::ELF;
-using support::endian::read32le;
-using support::endian::read64le;
 using support::endian::write32le;
-using support::endian::write64le;
 
 namespace relink {
-namespace {
 
-unsigned fieldSize(uint32_t type) {
-  return type == R_X86_64_64 || type == R_X86_64_PC64 ? 8 : 4;
-}
-
-bool isGotType(uint32_t type) {
-  return type == R_X86_64_GOTPCREL || type == R_X86_64_GOTPCRELX ||
-         type == R_X86_64_REX_GOTPCRELX || type == R_X86_64_GOTTPOFF ||
-         type == R_X86_64_TLSGD || type == R_X86_64_TLSLD;
-}
-
-class Builder {
-public:
-  Builder(Program &program, const DelinkConfig &config, PinnedLayout *pinned)
-      : program(program), image(program.image), config(config), pinned(pinned),
-        object(std::make_unique<Object>()), libraries(image, libraryConfig) {}
-  Expected<std::unique_ptr<Object>> build();
-
-private:
-  struct Meaning {
-    ObjectSymbol *symbol = nullptr;
-    uint64_t address = 0; ///< the symbol's value, as the target counts
-    bool skip = false;
-  };
-  void addSections();
-  void addSection(Piece &piece);
-  void addFrames();
-  void addPinnedFrames();
-  void addArray(Piece &piece);
-  void addSymbols();
-  void addSymbol(const ProgramSymbol &s);
-  Error addImports();
-  Error addRelocations();
-  Error addRelocation(const Reference &r);
-  Error checkField(const Reference &r);
-  void addNotes();
-  bool isDropped(uint64_t address);
-
-  Expected<Meaning> find(const Reference &r);
-  Expected<Meaning> findAddress(const Reference &r);
-  Meaning inPiece(Piece &piece, uint64_t target, bool named);
-  Meaning inThread(uint64_t offset, bool exact);
-  ObjectSymbol &undefined(StringRef name);
-  Meaning pinnedTo(uint64_t address);
-  Meaning exactly(const Meaning &near, uint64_t address);
-
-  Program &program;
-  const Image &image;
-  const DelinkConfig &config;
-  PinnedLayout *pinned;
-  Config libraryConfig;
-  std::unique_ptr<Object> object;
-  LibrarySearch libraries;
-  /// Bytes of the app that lie elsewhere in their section now, by address.
-  struct Move {
-    uint64_t size = 0;
-    ObjectSection *section = nullptr;
-    uint64_t offset = 0;
-  };
-  std::map<uint64_t, Move> moves;
-  const std::pair<const uint64_t, Move> *movedAt(uint64_t address) const;
-  DenseMap<uint64_t, ObjectSymbol *> functions; ///< by address
-  DenseMap<uint64_t, ObjectSymbol *> exactSymbols; ///< made for the GOT
-  DenseMap<uint64_t, ObjectSymbol *> ifuncs;    ///< by resolver
-  StringMap<ObjectSymbol *> globals, undefinedSymbols;
-  DenseMap<unsigned, ObjectSymbol *> imports; ///< by index in .dynsym
-  DenseMap<uint64_t, StringRef> linkerNames;  ///< crt's and the linker's, by address
-  DenseMap<uint64_t, ObjectSymbol *> threadSymbols; ///< local, by offset
-  const Section *frames = nullptr;
-};
-
-const std::pair<const uint64_t, Builder::Move> *
-Builder::movedAt(uint64_t address) const {
+const std::pair<const uint64_t, ObjectBuilder::Move> *
+ObjectBuilder::movedAt(uint64_t address) const {
   auto it = moves.upper_bound(address);
   if (it == moves.begin() || address - std::prev(it)->first >=
                                  std::prev(it)->second.size)
@@ -116,13 +32,13 @@ bool isPointerArray(const Section &s) {
          s.type == SHT_PREINIT_ARRAY;
 }
 
-bool Builder::isDropped(uint64_t address) {
+bool ObjectBuilder::isDropped(uint64_t address) {
   Piece *p = program.pieceAt(address);
   return p && p->dropped;
 }
 
 /// Constructors that the start-up objects bring again are left out.
-void Builder::addArray(Piece &piece) {
+void ObjectBuilder::addArray(Piece &piece) {
   ObjectSection &out = object->addSection(piece.name, piece.section->type,
                                           SHF_ALLOC | SHF_WRITE);
   out.align = 8;
@@ -140,7 +56,7 @@ void Builder::addArray(Piece &piece) {
     piece.output = &out;
 }
 
-void Builder::addSection(Piece &piece) {
+void ObjectBuilder::addSection(Piece &piece) {
   const Section &s = *piece.section;
   if (!pinned && isPointerArray(s))
     return addArray(piece);
@@ -164,15 +80,19 @@ void Builder::addSection(Piece &piece) {
     out.data.assign(bytes.begin(), bytes.end());
     out.data.resize(piece.size);
   }
+  for (const auto &[address, r] : program.replaced)
+    if (r.isErased && address - piece.address < piece.size)
+      std::fill_n(out.data.begin() + (address - piece.address), r.size,
+                  program.target.trapByte());
   piece.output = &out;
   if (pinned)
     pinned->sections.push_back({name, piece.address});
 }
 
-void Builder::addSections() {
+void ObjectBuilder::addSections() {
   std::vector<Piece *> order;
   for (Piece &p : program.pieces)
-    if (!p.dropped)
+    if (!p.dropped && !p.isReplaced)
       order.push_back(&p);
   for (Piece &p : program.tlsPieces)
     if (!p.fileSize)
@@ -189,7 +109,7 @@ void Builder::addSections() {
 }
 
 /// Records of functions that stay, each CIE before its first FDE.
-void Builder::addFrames() {
+void ObjectBuilder::addFrames() {
   if (!frames)
     return;
   ObjectSection &out =
@@ -210,7 +130,7 @@ void Builder::addFrames() {
   for (const UnwindRecord &f : program.frames) {
     Piece *p = f.cie ? program.pieceAt(f.start) : nullptr;
     const UnwindRecord *cie = cies.lookup(f.cie);
-    if (!p || p->dropped || !p->isCode() || !cie)
+    if (!p || !p->output || !p->isCode() || !cie)
       continue;
     if (auto [it, fresh] = cieAt.try_emplace(f.cie, 0); fresh)
       cieAt[f.cie] = append(*cie);
@@ -221,7 +141,7 @@ void Builder::addFrames() {
 }
 
 /// For the proof .eh_frame is like any other section.
-void Builder::addPinnedFrames() {
+void ObjectBuilder::addPinnedFrames() {
   if (!frames)
     return;
   std::string name = ".p." + utohexstr(frames->address, true);
@@ -233,8 +153,10 @@ void Builder::addPinnedFrames() {
   pinned->sections.push_back({name, frames->address});
 }
 
-void Builder::addSymbol(const ProgramSymbol &s) {
+void ObjectBuilder::addSymbol(const ProgramSymbol &s) {
   Piece *piece = nullptr;
+  if (s.type != STT_TLS && program.replaced.contains(s.address))
+    return; // the new body has its names
   if (s.type == STT_TLS) {
     const Phdr *tls = image.segmentOfType(PT_TLS);
     for (Piece &p : program.tlsPieces)
@@ -255,18 +177,23 @@ void Builder::addSymbol(const ProgramSymbol &s) {
   }
   if (!piece || !piece->output || isPointerArray(*piece->section))
     return;
+  // Linkers make hidden symbols local; start-up objects ask for some.
+  bool wanted = s.binding == STB_LOCAL && wantedByStartUp.contains(s.name) &&
+                wantedByStartUp.lookup(s.name) == s.address;
+  bool isGlobal = s.binding != STB_LOCAL || wanted;
+  if (isGlobal && known.contains(s.name)) // mold lists some twice
+    return;
   uint64_t base = piece->address;
   if (s.type == STT_TLS)
     base -= image.segmentOfType(PT_TLS)->p_vaddr;
   ObjectSymbol &out = object->addSymbol(s.name);
   out.kind = ObjectSymbol::Kind::Defined;
   out.type = s.type;
-  out.binding = pinned ? uint8_t(STB_LOCAL) : s.binding;
-  out.visibility = s.visibility;
+  out.binding = pinned ? uint8_t(STB_LOCAL) : wanted ? uint8_t(STB_GLOBAL) : s.binding;
+  out.visibility = wanted ? uint8_t(STV_HIDDEN) : s.visibility;
   out.section = piece->output;
   out.value = s.address - base;
   out.size = s.size;
-  bool isGlobal = s.binding != STB_LOCAL;
   if (s.type == STT_TLS && !isGlobal)
     threadSymbols.try_emplace(s.address, &out);
   if (s.type == STT_GNU_IFUNC) {
@@ -277,18 +204,52 @@ void Builder::addSymbol(const ProgramSymbol &s) {
     if (!known || (known->isLocal() && isGlobal))
       known = &out;
   }
-  if (isGlobal)
+  if (isGlobal) {
+    known.insert(s.name);
     globals[StringRef(s.name).split('@').first] = &out;
+  }
 }
 
-void Builder::addSymbols() {
+/// A place that other objects refer to. In none of the pieces, it stays undefined.
+void ObjectBuilder::addPlace(const ProgramSymbol &s) {
+  const Phdr *tls = image.segmentOfType(PT_TLS);
+  Meaning m;
+  if (s.type == STT_TLS) {
+    m = inThread(s.address, true);
+  } else {
+    Piece *p = program.pieceAt(s.address);
+    if (!p)
+      p = program.pieceEndingAt(s.address);
+    if (!p || !p->output)
+      return;
+    m = {&object->sectionSymbol(*p->output), p->address};
+  }
+  if (!m.symbol || (s.type == STT_TLS && !tls))
+    return;
+  ObjectSymbol &out = object->addSymbol(s.name);
+  out.kind = ObjectSymbol::Kind::Defined;
+  out.type = s.type;
+  out.visibility = STV_HIDDEN;
+  out.section = m.symbol->section;
+  out.value = m.symbol->value + (s.address - m.address);
+  out.size = s.size;
+}
+
+void ObjectBuilder::findWanted() {
+  for (const auto &[place, k] : program.kept)
+    if (k.section && k.symbolType != STT_SECTION && isDropped(place))
+      wantedByStartUp[k.name] = k.value;
+}
+
+void ObjectBuilder::addSymbols() {
+  findWanted();
   for (const ProgramSymbol &s : program.symbols) {
-    if (isLinkerMadeSymbol(s.name) &&
+    if (program.bringsSymbol(s.name) &&
         (s.type == STT_NOTYPE || s.name != "end")) {
       linkerNames.try_emplace(s.address, s.name);
       continue;
     }
-    if (!isStartUpFunction(s.name))
+    if (!program.bringsFunction(s.name))
       addSymbol(s);
   }
   auto name = [&](uint64_t address, StringRef text, uint64_t size, uint8_t type,
@@ -305,6 +266,8 @@ void Builder::addSymbols() {
     if (slot.kind == Reference::Kind::Ifunc && !ifuncs.count(slot.target))
       name(slot.target, "ifunc_" + utohexstr(slot.target, true), 0, STT_GNU_IFUNC,
            STB_LOCAL);
+  for (const ProgramSymbol &s : program.places)
+    addPlace(s);
   if (!program.named)
     for (Piece &p : program.pieces)
       if (p.isCode() && !functions.count(p.address))
@@ -312,15 +275,14 @@ void Builder::addSymbols() {
              STB_LOCAL);
 }
 
-ObjectSymbol &Builder::undefined(StringRef name) {
+ObjectSymbol &ObjectBuilder::undefined(StringRef name) {
   ObjectSymbol *&s = undefinedSymbols[name];
   if (!s)
     s = &object->addSymbol(name);
   return *s;
 }
-
 /// A version is stated only where a link today would choose another one.
-Error Builder::addImports() {
+Error ObjectBuilder::addImports() {
   ArrayRef<Sym> dynamic = image.dynamicSymbols();
   for (const Reference &r : program.references) {
     if (!r.import || imports.count(r.import))
@@ -355,227 +317,7 @@ Error Builder::addImports() {
   return Error::success();
 }
 
-Builder::Meaning Builder::pinnedTo(uint64_t address) {
-  ObjectSymbol &s = undefined("at." + utohexstr(address, true));
-  s.kind = ObjectSymbol::Kind::Absolute;
-  s.value = address;
-  return {&s, address};
-}
-
-/// A GOT slot holds a symbol's value: an addend would count in the GOT.
-Builder::Meaning Builder::exactly(const Meaning &near, uint64_t address) {
-  ObjectSymbol *&s = exactSymbols[address];
-  if (!s) {
-    s = &object->addSymbol("at_" + utohexstr(address, true));
-    s->kind = ObjectSymbol::Kind::Defined;
-    s->binding = STB_LOCAL;
-    s->section = near.symbol->section;
-    s->value = near.symbol->value + (address - near.address);
-  }
-  return {s, address};
-}
-
-Builder::Meaning Builder::inPiece(Piece &piece, uint64_t target, bool named) {
-  if (named)
-    if (ObjectSymbol *s = functions.lookup(target))
-      return {s, target};
-  return {&object->sectionSymbol(*piece.output), piece.address};
-}
-
-/// \p exact: linkers know no addend for what goes through a slot.
-Builder::Meaning Builder::inThread(uint64_t offset, bool exact) {
-  const Phdr *tls = image.segmentOfType(PT_TLS);
-  Piece *best = nullptr;
-  for (Piece &p : program.tlsPieces)
-    if (tls && p.output && p.address - tls->p_vaddr <= offset)
-      best = &p;
-  if (!best)
-    return {};
-  uint64_t value = exact ? offset : best->address - tls->p_vaddr;
-  ObjectSymbol *&symbol = threadSymbols[value];
-  if (!symbol) { // linkers take only symbols of type STT_TLS
-    symbol = &object->addSymbol("tls_" + utohexstr(value, true));
-    symbol->kind = ObjectSymbol::Kind::Defined;
-    symbol->binding = STB_LOCAL;
-    symbol->type = STT_TLS;
-    symbol->section = best->output;
-    symbol->value = value - (best->address - tls->p_vaddr);
-  }
-  return {symbol, value};
-}
-
-Expected<Builder::Meaning> Builder::findAddress(const Reference &r) {
-  // In a library a reference that was bound at link time stays bound.
-  bool named = image.kind != ImageKind::Shared;
-  Piece *p = program.pieceAt(r.target);
-  if (p && p->isTls() && !p->output)
-    p = nullptr;
-  if (auto it = linkerNames.find(r.target);
-      it != linkerNames.end() && it->second == "__dso_handle")
-    return Meaning{&undefined("__dso_handle"), r.target};
-  if (p && p->dropped) {
-    for (const ProgramSymbol &s : program.symbols)
-      if (s.address == r.target && s.binding != STB_LOCAL)
-        return Meaning{&undefined(s.name), r.target};
-    return program.error("the reference at " + program.describe(r.place) +
-                         " leads into start-up code at " +
-                         program.describe(r.target));
-  }
-  if (p && p->output)
-    return inPiece(*p, r.target, named);
-  if (frames && frames->contains(r.target))
-    return program.error("not supported yet: the reference at " +
-                         program.describe(r.place) + " leads into .eh_frame");
-  const Section *got = image.section(".got.plt");
-  if (!got)
-    got = image.section(".got");
-  if (got && got->address == r.target)
-    return Meaning{&undefined("_GLOBAL_OFFSET_TABLE_"), r.target};
-  if (image.dynamic.address && image.dynamic.address == r.target)
-    return Meaning{&undefined("_DYNAMIC"), r.target};
-  for (const Phdr &s : image.segments)
-    if (s.p_type == PT_LOAD && s.p_offset == 0 && s.p_vaddr == r.target)
-      return Meaning{&undefined("__ehdr_start"), r.target};
-  if (Piece *before = program.pieceEndingAt(r.target))
-    if (before->output)
-      return inPiece(*before, r.target, false);
-  return program.error("the reference at " + program.describe(r.place) +
-                       " leads to " + program.describe(r.target) +
-                       ", where the program has nothing of its own\n>>> it may "
-                       "be biased by an index; which object it means is not "
-                       "known");
-}
-
-Expected<Builder::Meaning> Builder::find(const Reference &r) {
-  using K = Reference::Kind;
-  if (pinned && (r.kind == K::Import || r.kind == K::Ifunc || isGotType(r.type) ||
-                 r.kind == K::Named)) {
-    unsigned size = fieldSize(r.type);
-    ArrayRef<uint8_t> bytes = image.bytesAt(r.place, size);
-    if (size == 8)
-      return Meaning{nullptr, 0, true};
-    return pinnedTo(r.place - r.bias + int32_t(read32le(bytes.data())));
-  }
-  switch (r.kind) {
-  case K::Address: {
-    auto m = findAddress(r);
-    if (!m)
-      return m;
-    if (pinned && !m->symbol->isDefined())
-      return pinnedTo(r.target);
-    if (isGotType(r.type) && m->address != r.target)
-      return exactly(*m, r.target);
-    return m;
-  }
-  case K::Import:
-    if (ObjectSymbol *s = imports.lookup(r.import)) {
-      return Meaning{s, 0};
-    }
-    break;
-  case K::Named:
-    return Meaning{&undefined(r.name), 0};
-  case K::Ifunc:
-    if (ObjectSymbol *s = ifuncs.lookup(r.target))
-      return Meaning{s, r.target};
-    break;
-  case K::Thread:
-    if (r.import)
-      return Meaning{imports.lookup(r.import), 0};
-    if (Meaning m = inThread(r.target, isGotType(r.type)); m.symbol)
-      return m;
-    break;
-  }
-  return program.error("the reference at " + program.describe(r.place) +
-                       " has no symbol");
-}
-
-/// What the app holds must follow from the reference.
-Error Builder::checkField(const Reference &r) {
-  ArrayRef<uint8_t> bytes = image.bytesAt(r.place, fieldSize(r.type));
-  if (bytes.empty())
-    return program.error("the reference at " + hex(r.place) +
-                         " is not in the file");
-  if (r.kind != Reference::Kind::Address || isGotType(r.type))
-    return Error::success();
-  uint64_t value = r.target + r.bias;
-  if (r.type == R_X86_64_PC32 || r.type == R_X86_64_PLT32)
-    value -= r.place;
-  else if (r.type == R_X86_64_64 || r.type == R_X86_64_PC64)
-    return Error::success(); // the loader's word: what is on disk is free
-  if (uint32_t(value) != read32le(bytes.data()))
-    return program.error("the reference at " + program.describe(r.place) +
-                         " does not give what the program holds there");
-  return Error::success();
-}
-
-Error Builder::addRelocation(const Reference &r) {
-  ObjectSection *out = nullptr;
-  uint64_t offset = 0;
-  if (auto *move = movedAt(r.place)) {
-    out = move->second.section;
-    offset = move->second.offset + (r.place - move->first);
-  } else if (frames && frames->contains(r.place)) {
-    return Error::success(); // of a record that is left out
-  } else if (Piece *p = program.pieceAt(r.place); p && p->output) {
-    if (!pinned && isPointerArray(*p->section))
-      return Error::success(); // a constructor that is left out
-    out = p->output;
-    offset = r.place - p->address;
-  }
-  if (!out)
-    return Error::success();
-  if (pinned && r.kind == Reference::Kind::Address && isDropped(r.target))
-    return Error::success();
-  if (Error e = checkField(r))
-    return e;
-  // The start-up objects' own handle, which its word points to.
-  if (r.kind == Reference::Kind::Address && r.target == r.place &&
-      r.type == R_X86_64_64) {
-    auto it = linkerNames.find(r.target);
-    if (it != linkerNames.end() && it->second == "__dso_handle")
-      linkerNames.erase(it);
-  }
-  auto meaning = find(r);
-  if (!meaning)
-    return meaning.takeError();
-  if (meaning->skip)
-    return Error::success();
-  uint32_t type = r.type;
-  if (pinned && (isGotType(type) || type == R_X86_64_PLT32))
-    type = R_X86_64_PC32;
-  uint64_t target = r.target;
-  if (pinned && meaning->symbol->kind == ObjectSymbol::Kind::Absolute)
-    target = meaning->address;
-  std::fill_n(out->data.begin() + offset, fieldSize(type), 0);
-  out->relocations.push_back(
-      {offset, type, meaning->symbol, int64_t(target - meaning->address) + r.bias});
-  return Error::success();
-}
-
-Error Builder::addRelocations() {
-  llvm::stable_sort(program.references, [](const auto &a, const auto &b) {
-    return a.place < b.place;
-  });
-  uint64_t end = 0;
-  const Reference *before = nullptr;
-  for (const Reference &r : program.references) {
-    if (before && before->place == r.place && before->type == r.type &&
-        before->target == r.target)
-      continue;
-    if (before && r.place < end)
-      return program.error("two references overlap at " +
-                           program.describe(r.place) + ", by " +
-                           toString(before->evidence) + " and by " +
-                           toString(r.evidence));
-    before = &r;
-    end = r.place + fieldSize(r.type);
-    if (Error e = addRelocation(r))
-      return e;
-  }
-  return Error::success();
-}
-
-void Builder::addNotes() {
+void ObjectBuilder::addNotes() {
   const Phdr *stack = image.segmentOfType(PT_GNU_STACK);
   object->addSection(".note.GNU-stack", SHT_PROGBITS,
                      stack && (stack->p_flags & PF_X) ? uint64_t(SHF_EXECINSTR)
@@ -583,7 +325,7 @@ void Builder::addNotes() {
   addPropertyNote(*object, image.ibt, image.shstk);
 }
 
-Expected<std::unique_ptr<Object>> Builder::build() {
+Expected<std::unique_ptr<Object>> ObjectBuilder::build() {
   object->name = image.path;
   frames = image.section(".eh_frame");
   if (frames && (frames->type == SHT_NOBITS || !frames->size))
@@ -605,15 +347,15 @@ Expected<std::unique_ptr<Object>> Builder::build() {
   return std::move(object);
 }
 
-} // namespace
 
 Expected<std::unique_ptr<Object>> buildObject(Program &program,
                                               const DelinkConfig &config,
-                                              PinnedLayout *pinned) {
+                                              PinnedLayout *pinned,
+                                              std::vector<PlacedRelocation> *placed) {
   for (auto *list : {&program.pieces, &program.tlsPieces})
     for (Piece &p : *list)
       p.output = nullptr;
-  return Builder(program, config, pinned).build();
+  return ObjectBuilder(program, config, pinned, placed).build();
 }
 
 } // namespace relink

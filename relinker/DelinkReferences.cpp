@@ -117,7 +117,7 @@ void DynamicReader::scanStubs() {
 
 Error DynamicReader::read() {
   std::map<uint64_t, bool> seen;
-  for (ArrayRef<Rela> table : {image.relocations(), image.pltRelocations()})
+  for (ArrayRef<Rela> table : loaderRelocations(image))
     for (const Rela &r : table)
       if (seen.try_emplace(r.r_offset, true).second)
         if (Error e = note(r))
@@ -136,9 +136,26 @@ Error DynamicReader::read() {
   // lld's way to take the address of an IFUNC: that of its PLT entry.
   for (Reference &r : program.references)
     if (r.kind == Reference::Kind::Address)
-      program.followStub(r);
+      program.interpret(r);
   return Error::success();
 }
+
+} // namespace
+
+std::vector<ArrayRef<Rela>> loaderRelocations(const Image &image) {
+  if (image.dynamic.address)
+    return {image.relocations(), image.pltRelocations()};
+  std::vector<ArrayRef<Rela>> out;
+  for (const Section &s : image.sections)
+    if (s.type == SHT_RELA && s.isAlloc()) {
+      ArrayRef<uint8_t> bytes = image.bytesAt(s.address, s.size);
+      out.push_back({reinterpret_cast<const Rela *>(bytes.data()),
+                     bytes.size() / sizeof(Rela)});
+    }
+  return out;
+}
+
+namespace {
 
 class CodeReader {
 public:
@@ -151,6 +168,10 @@ private:
   Error readOperands(const Piece &piece, const CodeView &code);
   Error readBranch(const Piece &piece, const Instruction &i);
   Error readMemory(const Instruction &i, const AddressFlow &f);
+  Error readAbsolute(const Instruction &i, const AddressFlow &f);
+  Error readConstantSlot(Reference r, const Instruction &i,
+                         const KeptRelocation &kept);
+  bool isInGot(uint64_t address) const;
   Error readSlot(Reference r, const Instruction &i, const Slot &slot);
   bool needsFlow(const CodeView &code) const;
   void findMain();
@@ -223,8 +244,52 @@ Error CodeReader::readSlot(Reference r, const Instruction &i, const Slot &slot) 
   }
   default:
     r.type = gotType(code, field);
+    program.interpret(r);
   }
   program.references.push_back(r);
+  return Error::success();
+}
+
+/// A slot that the linker filled: in a program at fixed addresses, or static.
+Error CodeReader::readConstantSlot(Reference r, const Instruction &i,
+                                   const KeptRelocation &kept) {
+  ArrayRef<uint8_t> word = image.bytesAt(r.target, 8);
+  if (word.empty())
+    return program.error("the slot at " + hex(r.target) + " is not in the file");
+  r.target = read64le(word.data());
+  r.evidence = Evidence::Kept;
+  bool thread = kept.type == R_X86_64_GOTTPOFF;
+  r.type = thread ? uint32_t(R_X86_64_GOTTPOFF)
+                  : gotType(image.bytesAt(i.address, i.size), r.place - i.address);
+  if (kept.section == SHN_UNDEF && (thread || !r.target)) {
+    r.kind = Reference::Kind::Named; // weak, and nothing defines it
+    r.name = kept.name;
+    r.target = 0;
+    r.weak = true;
+  } else if (thread) {
+    r.kind = Reference::Kind::Thread;
+    r.target += program.threadSize();
+  } else if (kept.section == SHN_ABS) {
+    r.kind = Reference::Kind::Number;
+  } else {
+    program.interpret(r);
+  }
+  program.references.push_back(r);
+  return Error::success();
+}
+
+bool CodeReader::isInGot(uint64_t address) const {
+  const Section *s = image.sectionAt(address);
+  return s && s->name.starts_with(".got");
+}
+
+/// An address in an instruction, not relative to it.
+Error CodeReader::readAbsolute(const Instruction &i, const AddressFlow &f) {
+  if (f.hasMemory && !f.ipRelative && f.displacementAt)
+    if (Error e = addKeptField(program, i.address + f.displacementAt, 4))
+      return e;
+  if (f.immediateSize >= 4)
+    return addKeptField(program, i.address + f.immediateAt, f.immediateSize);
   return Error::success();
 }
 
@@ -234,22 +299,23 @@ Error CodeReader::readMemory(const Instruction &i, const AddressFlow &f) {
   r.bias = -int32_t(i.size - f.displacementAt);
   r.type = R_X86_64_PC32;
   r.target = i.address + i.size + int64_t(f.displacement);
-  for (const Program::Copy &c : program.copies)
-    if (r.target - c.address < std::max<uint64_t>(c.size, 1)) {
-      r.kind = Reference::Kind::Import;
-      r.import = c.symbol;
-      r.target -= c.address;
-      program.references.push_back(r);
-      return Error::success();
-    }
-  if (program.followStub(r)) {
+  Piece *piece = program.pieceAt(r.target);
+  auto slot = program.slots.find(r.target);
+  // A pair for __tls_get_addr is the only slot whose address is taken; another
+  // is what follows the section that is meant.
+  bool isLoad = f.kind != AddressFlow::Kind::Address;
+  if (!piece && slot != program.slots.end() &&
+      (isLoad || slot->second.type == R_X86_64_DTPMOD64))
+    return readSlot(r, i, slot->second);
+  if (auto kept = program.kept.find(r.place);
+      isLoad && !piece && kept != program.kept.end() &&
+      isGotType(kept->second.type) && isInGot(r.target))
+    return readConstantSlot(r, i, kept->second);
+  program.interpret(r);
+  if (r.kind != Reference::Kind::Address) {
     program.references.push_back(r);
     return Error::success();
   }
-  Piece *piece = program.pieceAt(r.target);
-  auto slot = program.slots.find(r.target);
-  if (!piece && slot != program.slots.end())
-    return readSlot(r, i, slot->second);
   dataTargets.push_back(r.target);
   program.references.push_back(r);
   return Error::success();
@@ -273,7 +339,8 @@ Error CodeReader::readBranch(const Piece &piece, const Instruction &i) {
   r.bias = -4;
   r.type = R_X86_64_PLT32;
   r.target = target;
-  if (!program.followStub(r) && !program.pieceAt(target))
+  program.interpret(r);
+  if (r.kind == Reference::Kind::Address && !program.pieceAt(target))
     return program.error("the branch at " + program.describe(i.address) +
                          " leads to " + hex(target) +
                          ", which is no code of the program");
@@ -290,6 +357,10 @@ Error CodeReader::readOperands(const Piece &piece, const CodeView &code) {
       if (Error err = readMemory(e.instruction, e.flow))
         return err;
     }
+    if (!program.kept.empty() && !e.instruction.branchTarget &&
+        !e.instruction.isNop)
+      if (Error err = readAbsolute(e.instruction, e.flow))
+        return err;
   }
   // Code that runs on into what follows it has to stay in front of it.
   if (!code.entries.empty()) {
@@ -359,8 +430,10 @@ Error CodeReader::read() {
         " places in code lead to a neighbour by a short jump or by running on: "
         "these functions are kept together");
   joinPieces(program, joins);
+  program.joins = joins;
   for (const Reference &r : program.references)
-    if (r.evidence == Evidence::DynamicRelocation &&
+    if ((r.evidence == Evidence::DynamicRelocation ||
+         r.evidence == Evidence::Kept) &&
         r.kind == Reference::Kind::Address)
       dataTargets.push_back(r.target);
   llvm::sort(dataTargets);

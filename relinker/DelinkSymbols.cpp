@@ -32,47 +32,67 @@ StringRef toString(Evidence evidence) {
     return "unwind table";
   case Evidence::ThreadLocal:
     return "thread-local operand";
+  case Evidence::Kept:
+    return "kept relocation";
   }
   llvm_unreachable("all kinds are named");
 }
 
-bool isLinkerMade(const Section &s) {
+bool Program::isErased(uint64_t address) const {
+  return llvm::any_of(replaced, [&](const auto &r) {
+    return r.second.isErased && address - r.first < r.second.size;
+  });
+}
+
+bool Program::bringsSection(const Section &s) const {
   if (isPltName(s.name) || s.name.starts_with(".gnu.version") ||
       s.name.starts_with(".rela.") || s.name.starts_with(".note"))
     return true;
+  if (s.name == ".init" || s.name == ".fini" || s.name == ".tm_clone_table")
+    return !keepsStartUp;
   return StringSwitch<bool>(s.name)
       .Cases({".interp", ".hash", ".gnu.hash", ".dynsym", ".dynstr"}, true)
-      .Cases({".relr.dyn", ".init", ".fini", ".eh_frame_hdr", ".eh_frame"}, true)
-      .Cases({".dynamic", ".got", ".got.plt", ".tm_clone_table"}, true)
+      .Cases({".relr.dyn", ".eh_frame_hdr", ".eh_frame"}, true)
+      .Cases({".dynamic", ".got", ".got.plt"}, true)
       .Cases({".relro_padding", ".copyrel", ".copyrel.rel.ro"}, true)
       .Default(false);
 }
 
-bool isLinkerMadeSymbol(StringRef name) {
+/// Of start-up objects, and not of the linker.
+static bool isOfStartUp(StringRef name) {
   return StringSwitch<bool>(name)
-      .Cases({"_end", "_edata", "__bss_start", "_etext", "etext", "edata"}, true)
-      .Cases({"end", "_DYNAMIC", "_GLOBAL_OFFSET_TABLE_", "__TMC_END__"}, true)
-      .Cases({"__dso_handle", "_IO_stdin_used", "data_start"}, true)
-      .Cases({"__data_start", "__FRAME_END__", "__GNU_EH_FRAME_HDR"}, true)
-      .Cases({"__ehdr_start", "__executable_start", "_PROCEDURE_LINKAGE_TABLE_"},
-             true)
-      .Cases({"__init_array_start", "__init_array_end"}, true)
-      .Cases({"__fini_array_start", "__fini_array_end"}, true)
-      .Cases({"__preinit_array_start", "__preinit_array_end"}, true)
-      .Cases({"__rela_iplt_start", "__rela_iplt_end", "__abi_tag"}, true)
-      .Cases({"__EH_FRAME_BEGIN__", "__dso_handle", "completed.0",
-              "__frame_dummy_init_array_entry"},
-             true)
-      .Cases({"__do_global_dtors_aux_fini_array_entry", "_TLS_MODULE_BASE_"},
+      .Cases({"__TMC_END__", "__dso_handle", "_IO_stdin_used"}, true)
+      .Cases({"data_start", "__data_start", "__FRAME_END__"}, true)
+      .Cases({"__abi_tag", "__EH_FRAME_BEGIN__", "completed.0"}, true)
+      .Cases({"__frame_dummy_init_array_entry",
+              "__do_global_dtors_aux_fini_array_entry"},
              true)
       .Default(false);
 }
 
-bool isStartUpFunction(StringRef name) {
+bool Program::bringsSymbol(StringRef name) const {
+  if (isOfStartUp(name))
+    return !keepsStartUp;
+  return StringSwitch<bool>(name)
+      .Cases({"_end", "_edata", "__bss_start", "_etext", "etext", "edata"}, true)
+      .Cases({"end", "_DYNAMIC", "_GLOBAL_OFFSET_TABLE_"}, true)
+      .Cases({"__GNU_EH_FRAME_HDR", "__ehdr_start", "__executable_start"}, true)
+      .Case("_PROCEDURE_LINKAGE_TABLE_", true)
+      .Cases({"__init_array_start", "__init_array_end"}, true)
+      .Cases({"__fini_array_start", "__fini_array_end"}, true)
+      .Cases({"__preinit_array_start", "__preinit_array_end"}, true)
+      .Cases({"__rela_iplt_start", "__rela_iplt_end", "_TLS_MODULE_BASE_"}, true)
+      .Default(false);
+}
+
+bool Program::isStartUpFunction(StringRef name) const {
+  // Part of the C library there, not of crt1.o.
+  if (name == "_dl_relocate_static_pie")
+    return image.kind != ImageKind::StaticPie;
   return StringSwitch<bool>(name)
       .Cases({"_start", "_init", "_fini", "frame_dummy"}, true)
       .Cases({"deregister_tm_clones", "register_tm_clones"}, true)
-      .Cases({"__do_global_dtors_aux", "_dl_relocate_static_pie"}, true)
+      .Case("__do_global_dtors_aux", true)
       .Cases({"_start_c", "__libc_csu_init", "__libc_csu_fini"}, true)
       .Default(false);
 }

@@ -36,14 +36,14 @@ public:
 
 private:
   struct Cie {
-    bool augmented = false, lsda = false;
+    bool augmented = false, lsda = false, signal = false;
     uint8_t pointers = DW_EH_PE_absptr, lsdaPointers = DW_EH_PE_omit;
     uint64_t personality = 0; ///< address of the field
     uint8_t personalityPointers = DW_EH_PE_omit;
   };
   Expected<Cie> readCie(uint64_t address);
   Error readLsda(uint64_t address);
-  Error refer(uint64_t place, uint8_t encoding);
+  Error refer(uint64_t place, uint8_t encoding, uint64_t anchor = 0);
 
   Program &program;
   const Section &section;
@@ -84,7 +84,7 @@ Expected<std::optional<uint64_t>> readPointer(const Program &program,
   return base ? value + place : value;
 }
 
-Error UnwindReader::refer(uint64_t place, uint8_t encoding) {
+Error UnwindReader::refer(uint64_t place, uint8_t encoding, uint64_t anchor) {
   auto value = readPointer(program, place, encoding);
   if (!value)
     return value.takeError();
@@ -99,7 +99,10 @@ Error UnwindReader::refer(uint64_t place, uint8_t encoding) {
   bool wide = sizeOf(encoding) == 8;
   r.type = relative ? (wide ? R_X86_64_PC64 : R_X86_64_PC32)
                     : (wide ? R_X86_64_64 : R_X86_64_32);
-  program.followStub(r);
+  if (anchor)
+    r.anchor = anchor;
+  else
+    program.interpret(r);
   program.references.push_back(r);
   return Error::success();
 }
@@ -135,9 +138,11 @@ Error UnwindReader::readRecords() {
       auto bytes = program.image.bytesAt(r.address + 8 + size, size);
       if (bytes.empty() || r.size < 8 + 2 * size)
         return program.error(".eh_frame has a short record at " + hex(r.address));
-      r.start = start->value_or(0);
+      r.isSignal = cie->signal;
+      r.start = start->value_or(0) + r.isSignal;
       r.length = size == 8 ? support::endian::read64le(bytes.data())
                            : read32le(bytes.data());
+      r.length -= r.isSignal && r.length;
     }
     program.frames.push_back(r);
     at += r.size;
@@ -164,7 +169,9 @@ Expected<UnwindReader::Cie> UnwindReader::readCie(uint64_t address) {
     for (char a : augmentation) {
       if (a == 'R')
         cie.pointers = data.getU8(c);
-      else if (a == 'L') {
+      else if (a == 'S') {
+        cie.signal = true;
+      } else if (a == 'L') {
         cie.lsda = true;
         cie.lsdaPointers = data.getU8(c);
       } else if (a == 'P') {
@@ -272,7 +279,7 @@ Error UnwindReader::readReferences() {
     if (!piece || piece->dropped)
       continue;
     Cie cie = cies.lookup(f.cie);
-    if (Error e = refer(f.address + 8, cie.pointers))
+    if (Error e = refer(f.address + 8, cie.pointers, f.isSignal ? f.start : 0))
       return e;
     if (!cie.lsda)
       continue;

@@ -476,6 +476,32 @@ linkPinned(ArrayRef<char> object, const std::string &script, StringRef name) {
                 "pinned link");
 }
 
+Expected<std::unique_ptr<MemoryBuffer>> linkWhole(const WholeLink &link) {
+  std::vector<MemoryFile> files;
+  std::vector<std::pair<std::string, std::string>> names;
+  std::vector<std::string> args = {"ld.lld", "--threads=1", "--error-limit=20"};
+  for (const LinkInput &input : link.inputs) {
+    auto file = MemoryFile::create({input.bytes.data(), input.bytes.size()});
+    if (!file)
+      return file.takeError();
+    files.push_back(std::move(*file));
+    names.push_back({files.back().path(), input.name});
+    args.push_back(files.back().path());
+  }
+  std::vector<std::string> more = link.arguments;
+  for (const auto &[name, contents] : link.files) {
+    auto file = MemoryFile::create(contents);
+    if (!file)
+      return file.takeError();
+    files.push_back(std::move(*file));
+    for (std::string &a : more)
+      if (size_t at = a.find(name); at != std::string::npos)
+        a.replace(at, name.size(), files.back().path());
+  }
+  args.insert(args.end(), more.begin(), more.end());
+  return runLld(std::move(args), names, "linked program");
+}
+
 Expected<std::unique_ptr<MemoryBuffer>>
 compileBitcode(ArrayRef<MemoryBufferRef> modules, StringRef name) {
   std::vector<MemoryFile> files;

@@ -41,6 +41,15 @@ llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 linkPinned(llvm::ArrayRef<char> object, const std::string &script,
            llvm::StringRef name);
 
+/// A link of a whole program. Arguments may name `files`.
+struct WholeLink {
+  std::vector<LinkInput> inputs;
+  std::vector<std::string> arguments;
+  std::vector<std::pair<std::string, std::string>> files; ///< name, contents
+};
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+linkWhole(const WholeLink &link);
+
 /// Compiles bitcode to an object, as `ld -r` does.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 compileBitcode(llvm::ArrayRef<llvm::MemoryBufferRef> modules,

@@ -42,6 +42,7 @@ public:
   SmallVector<char, 0> write();
 
 private:
+  void setSection(Sym &e, uint32_t index);
   void finalizeSymbols();
   void append(Shdr header, StringRef bytes);
   void writeRelocations(const ObjectSection &section, uint32_t target);
@@ -53,11 +54,23 @@ private:
   DenseMap<const ObjectSection *, uint32_t> sectionIndex;
   DenseMap<const ObjectSymbol *, uint32_t> symbolIndex;
   std::vector<Sym> symtab;
+  /// By symbol; what does not fit into st_shndx (gABI, SHT_SYMTAB_SHNDX).
+  std::vector<ELFT::Word> extendedIndex;
   uint32_t firstGlobal = 0, symtabIndex = 0;
 };
 
 template <typename T> StringRef rawBytes(const std::vector<T> &v) {
   return {reinterpret_cast<const char *>(v.data()), v.size() * sizeof(T)};
+}
+
+void Writer::setSection(Sym &e, uint32_t index) {
+  if (index < SHN_LORESERVE) {
+    e.st_shndx = index;
+    return;
+  }
+  e.st_shndx = SHN_XINDEX;
+  extendedIndex.resize(symtab.size() + 1);
+  extendedIndex.back() = index;
 }
 
 /// Locals precede globals (gABI, "Symbol Table").
@@ -89,7 +102,7 @@ void Writer::finalizeSymbols() {
         e.st_shndx = SHN_COMMON;
         break;
       case ObjectSymbol::Kind::Defined:
-        e.st_shndx = sectionIndex.lookup(s.section);
+        setSection(e, sectionIndex.lookup(s.section));
         break;
       }
       symtab.push_back(e);
@@ -163,6 +176,16 @@ SmallVector<char, 0> Writer::write() {
   h.sh_type = SHT_STRTAB;
   h.sh_addralign = 1;
   append(h, symbolNames.data);
+  if (!extendedIndex.empty()) {
+    extendedIndex.resize(symtab.size());
+    memset(&h, 0, sizeof(h));
+    h.sh_name = sectionNames.add(".symtab_shndx");
+    h.sh_type = SHT_SYMTAB_SHNDX;
+    h.sh_link = symtabIndex;
+    h.sh_addralign = sizeof(ELFT::Word);
+    h.sh_entsize = sizeof(ELFT::Word);
+    append(h, rawBytes(extendedIndex));
+  }
   for (const ObjectSection &s : object.sections)
     if (!s.relocations.empty())
       writeRelocations(s, sectionIndex.lookup(&s));
@@ -189,9 +212,10 @@ SmallVector<char, 0> Writer::write() {
     headers[0].sh_size = headers.size();
   else
     e.e_shnum = headers.size();
-  e.e_shstrndx = std::min<size_t>(headers.size() - 1, SHN_XINDEX);
-  if (headers.size() - 1 >= SHN_LORESERVE)
-    headers[0].sh_link = headers.size() - 1;
+  size_t names = headers.size() - 1;
+  e.e_shstrndx = names < SHN_LORESERVE ? names : size_t(SHN_XINDEX);
+  if (names >= SHN_LORESERVE)
+    headers[0].sh_link = names;
   e.e_shoff = out.size();
   memcpy(out.data(), &e, sizeof(e));
   StringRef table = rawBytes(headers);

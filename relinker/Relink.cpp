@@ -19,6 +19,7 @@
 #include "DebugFile.h"
 #include "DebugInfo.h"
 #include "Error.h"
+#include "FullRelink.h"
 #include "Imports.h"
 #include "Inlining.h"
 #include "Join.h"
@@ -148,7 +149,7 @@ Expected<Report> relink(const Config &config) {
   if (!inputs)
     return inputs.takeError();
 
-  // Link the patch, and join the two. When this is done the output is fixed,
+  // Link the patch, and join the two; or, with --relink, link all of it again. When this is done the output is fixed,
   // byte for byte.
   std::optional<Identity> identity;
   auto identify = [&]() -> Expected<const Identity *> {
@@ -160,8 +161,8 @@ Expected<Report> relink(const Config &config) {
       return e;
     return &*identity;
   };
-  auto output = joinPatch(
-      {config, app, plan, *inputs, unwind, **target, identify});
+  JoinContext context = {config, app, plan, *inputs, unwind, **target, identify};
+  auto output = config.fullRelink ? relinkWhole(context) : joinPatch(context);
   if (!output)
     return output.takeError();
 

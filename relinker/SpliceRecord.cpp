@@ -87,7 +87,10 @@ void addPatchNote(const SpliceContext &c, Output &out) {
 /// stays as long as it is.
 static bool placeInPool(const SpliceContext &c, Output &out) {
   auto pool = findRecordPool(c.image);
-  if (!pool)
+  if (!pool || any_of(out.edits, [&](const Edit &e) {
+        return e.offset < pool->offset + pool->size &&
+               pool->offset < e.offset + e.bytes.size();
+      }))
     return false;
   Record r = out.record;
   r.isInside = true;

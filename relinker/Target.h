@@ -55,7 +55,7 @@ struct AddressFlow {
     Extend,   ///< destination = source, sign-extended from 32 bits
     Move,     ///< destination = source
     Constant, ///< destination = immediate
-    Add,      ///< destination += source
+    Add,      ///< destination += source, or the memory operand
     AddConstant, ///< destination += immediate
     Compare,  ///< source, or the memory operand, with the immediate
     Mask,     ///< destination &= immediate
@@ -66,6 +66,7 @@ struct AddressFlow {
   Kind kind = Kind::Other;
   uint8_t destination = none, source = none; ///< hardware numbers
   uint8_t width = 0; ///< bytes of a Load, Move or Constant
+  bool isSigned = false; ///< a Load of 4 bytes that makes 8 of them
   bool hasMemory = false, ipRelative = false;
   bool threadSegment = false; ///< %fs: the memory operand is the thread's
   uint8_t base = none, index = none, scale = 1;
@@ -84,7 +85,7 @@ enum class FieldUse {
 };
 
 /// How the entry of a replaced function is made to reach its new body.
-enum class RedirectMethod { InPlace, HotPatch, NearJump, ShortJump };
+enum class RedirectMethod { InPlace, HotPatch, NearJump, ShortJump, Relinked };
 
 llvm::StringRef toString(RedirectMethod method);
 

@@ -182,7 +182,11 @@ void Verifier::checkRoutes() {
     route.name = f->getString("name").value_or("").str();
     route.entry = f->getInteger("oldAddress").value_or(0);
     uint64_t to = f->getInteger("newAddress").value_or(0);
-    if (to != route.entry)
+    // Linked again as a whole: there is no old entry any more.
+    bool isRelinked = f->getString("method") == toString(RedirectMethod::Relinked);
+    if (isRelinked)
+      route.entry = to;
+    else if (to != route.entry)
       followEntry(route, to, f->getInteger("newEntry").value_or(to));
     routes.push_back(std::move(route));
   }

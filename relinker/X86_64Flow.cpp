@@ -194,6 +194,7 @@ void Reader::choose() {
     return set(Kind::Address, reg, none);
   case 0x63:
     out.width = 4;
+    out.isSigned = true;
     return isRegister ? set(Kind::Extend, reg, rm) : set(Kind::Load, reg, none);
   case 0x8b:
     return isRegister ? set(Kind::Move, reg, rm) : set(Kind::Load, reg, none);
@@ -204,7 +205,7 @@ void Reader::choose() {
   case 0x01:
     return isRegister ? set(Kind::Add, rm, reg) : void();
   case 0x03:
-    return isRegister ? set(Kind::Add, reg, rm) : void();
+    return set(Kind::Add, reg, isRegister ? rm : none);
   case 0x05:
     return set(Kind::AddConstant, 0, none);
   case 0x25:

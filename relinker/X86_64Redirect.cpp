@@ -27,6 +27,8 @@ StringRef toString(RedirectMethod method) {
     return "near jump";
   case RedirectMethod::ShortJump:
     return "short jump";
+  case RedirectMethod::Relinked:
+    return "linked again";
   }
   llvm_unreachable("all methods are named");
 }

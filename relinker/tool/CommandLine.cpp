@@ -226,7 +226,10 @@ ParseResult parseCommandLine(ArrayRef<char *> argv, Invocation &out) {
   c.keepRegisters = !args.hasArg(OPT_no_keep_registers);
   c.redirectCalls = args.hasArg(OPT_redirect_calls);
   c.useReserve = !args.hasArg(OPT_no_reserve);
-  if (args.hasArg(OPT_no_in_place))
+  c.fullRelink = args.hasArg(OPT_relink);
+  if (c.fullRelink)
+    c.debugInfo = false;
+  if (args.hasArg(OPT_no_in_place) || c.fullRelink)
     c.inPlace = InPlacePolicy::Never;
 
   for (const std::string &text : args.getAllArgValues(OPT_symbol)) {

@@ -47,6 +47,7 @@ defm sysroot : Eq<"sysroot", "<dir>", "Prefix of the system's library directorie
 def grp_how : OptionGroup<"how">, HelpText<"HOW IT IS DONE">;
 let Group = grp_how in {
 def no_in_place : F<"no-in-place", "Never overwrite an old body, always redirect to the new one">;
+def relink : F<"relink", "Link the whole program again: the old functions are gone, callers go straight to the new ones">;
 def redirect_calls : F<"redirect-calls", "Let the app's own calls, jumps and virtual tables lead straight to the new bodies where it is certain that they mean a replaced function">;
 def no_reserve : F<"no-reserve", "Leave what ld.relink has reserved in the app alone, and add segments for the patch">;
 def no_debug : F<"no-debug", "Leave the patch's debug information out">;

@@ -77,9 +77,10 @@ std::optional<int> readConfig(const InputArgList &args, DelinkConfig &c) {
     return usageError(c.check ? "--check writes no output; leave -o out"
                               : "no output named; use -o DIR, or --check");
   StringRef granularity = args.getLastArgValue(OPT_granularity, "whole");
-  if (granularity != "whole")
+  c.byFunction = granularity == "function";
+  if (granularity != "whole" && !c.byFunction)
     return usageError("--granularity=" + granularity +
-                      ": not supported yet; expected whole");
+                      ": not supported yet; expected whole or function");
   uint64_t seed;
   if (const Arg *a = args.getLastArg(OPT_shuffle)) {
     if (StringRef(a->getValue()).getAsInteger(0, seed))

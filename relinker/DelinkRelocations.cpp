@@ -1,0 +1,287 @@
+//===- DelinkRelocations.cpp - References become relocations --------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each field is computed again from its reference before it becomes a
+// relocation, and has to be what the app holds: a reference that was read wrong
+// is an error, not an object. The field itself is then cleared.
+//
+//===----------------------------------------------------------------------===//
+
+#include "DelinkBuilder.h"
+#include "Error.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Endian.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+using support::endian::read32le;
+
+namespace relink {
+
+static unsigned fieldSize(uint32_t type) {
+  return type == R_X86_64_64 || type == R_X86_64_PC64 ? 8 : 4;
+}
+
+static bool isAbsolute(uint32_t type) {
+  return type == R_X86_64_64 || type == R_X86_64_32 || type == R_X86_64_32S;
+}
+
+bool isGotType(uint32_t type) {
+  return type == R_X86_64_GOTPCREL || type == R_X86_64_GOTPCRELX ||
+         type == R_X86_64_REX_GOTPCRELX || type == R_X86_64_GOTTPOFF ||
+         type == R_X86_64_TLSGD || type == R_X86_64_TLSLD;
+}
+
+ObjectBuilder::Meaning ObjectBuilder::pinnedTo(uint64_t address) {
+  ObjectSymbol &s = undefined("at." + utohexstr(address, true));
+  s.kind = ObjectSymbol::Kind::Absolute;
+  s.value = address;
+  return {&s, address};
+}
+
+/// A GOT slot holds a symbol's value: an addend would count in the GOT.
+ObjectBuilder::Meaning ObjectBuilder::exactly(const Meaning &near, uint64_t address) {
+  ObjectSymbol *&s = exactSymbols[address];
+  if (!s) {
+    s = &object->addSymbol("at_" + utohexstr(address, true));
+    s->kind = ObjectSymbol::Kind::Defined;
+    s->binding = STB_LOCAL;
+    s->section = near.symbol->section;
+    s->value = near.symbol->value + (address - near.address);
+  }
+  return {s, address};
+}
+
+ObjectBuilder::Meaning ObjectBuilder::inPiece(Piece &piece, uint64_t target, bool named) {
+  if (named)
+    if (ObjectSymbol *s = functions.lookup(target))
+      return {s, target};
+  return {&object->sectionSymbol(*piece.output), piece.address};
+}
+
+/// \p exact: linkers know no addend for what goes through a slot.
+ObjectBuilder::Meaning ObjectBuilder::inThread(uint64_t offset, bool exact) {
+  const Phdr *tls = image.segmentOfType(PT_TLS);
+  Piece *best = nullptr;
+  for (Piece &p : program.tlsPieces)
+    if (tls && p.output && p.address - tls->p_vaddr <= offset)
+      best = &p;
+  if (!best)
+    return {};
+  uint64_t value = exact ? offset : best->address - tls->p_vaddr;
+  ObjectSymbol *&symbol = threadSymbols[value];
+  if (!symbol) { // linkers take only symbols of type STT_TLS
+    symbol = &object->addSymbol("tls_" + utohexstr(value, true));
+    symbol->kind = ObjectSymbol::Kind::Defined;
+    symbol->binding = STB_LOCAL;
+    symbol->type = STT_TLS;
+    symbol->section = best->output;
+    symbol->value = value - (best->address - tls->p_vaddr);
+  }
+  return {symbol, value};
+}
+
+Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) {
+  // In a library a reference that was bound at link time stays bound.
+  bool named = image.kind != ImageKind::Shared;
+  Piece *p = program.pieceAt(r.anchor ? r.anchor : r.target);
+  if (p && p->isTls() && !p->output)
+    p = nullptr;
+  if (r.anchor && p && p->output)
+    return inPiece(*p, r.target, false);
+  if (auto it = linkerNames.find(r.target);
+      it != linkerNames.end() && it->second == "__dso_handle")
+    return Meaning{&undefined("__dso_handle"), r.target};
+  if (auto it = program.replaced.find(r.target);
+      it != program.replaced.end() && r.evidence != Evidence::Unwind && !r.anchor)
+    return Meaning{&undefined(it->second.name), r.target};
+  if (p && p->isReplaced) {
+    // Its jump tables, which nothing reads any more.
+    Piece *from = program.pieceAt(r.place);
+    if (from && !from->isCode())
+      return Meaning{nullptr, 0, true};
+    return program.error("the reference at " + program.describe(r.place) +
+                         " leads into " + program.describe(r.target) +
+                         ", which is replaced");
+  }
+  if (p && p->dropped) {
+    for (const ProgramSymbol &s : program.symbols)
+      if (s.address == r.target && s.binding != STB_LOCAL)
+        return Meaning{&undefined(s.name), r.target};
+    return program.error("the reference at " + program.describe(r.place) +
+                         " leads into start-up code at " +
+                         program.describe(r.target));
+  }
+  if (p && p->output)
+    return inPiece(*p, r.target, named);
+  if (frames && frames->contains(r.target))
+    return program.error("not supported yet: the reference at " +
+                         program.describe(r.place) + " leads into .eh_frame");
+  const Section *got = image.section(".got.plt");
+  if (!got)
+    got = image.section(".got");
+  if (got && got->address == r.target)
+    return Meaning{&undefined("_GLOBAL_OFFSET_TABLE_"), r.target};
+  if (image.dynamic.address && image.dynamic.address == r.target)
+    return Meaning{&undefined("_DYNAMIC"), r.target};
+  for (const Phdr &s : image.segments)
+    if (s.p_type == PT_LOAD && s.p_offset == 0 && s.p_vaddr == r.target)
+      return Meaning{&undefined("__ehdr_start"), r.target};
+  if (Piece *before = program.pieceEndingAt(r.target))
+    if (before->output)
+      return inPiece(*before, r.target, false);
+  return program.error("the reference at " + program.describe(r.place) +
+                       " leads to " + program.describe(r.target) +
+                       ", where the program has nothing of its own\n>>> it may "
+                       "be biased by an index; which object it means is not "
+                       "known");
+}
+
+Expected<ObjectBuilder::Meaning> ObjectBuilder::find(const Reference &r) {
+  using K = Reference::Kind;
+  if (pinned && (r.kind == K::Import || r.kind == K::Ifunc || isGotType(r.type) ||
+                 r.kind == K::Named)) {
+    unsigned size = fieldSize(r.type);
+    ArrayRef<uint8_t> bytes = image.bytesAt(r.place, size);
+    if (size == 8)
+      return Meaning{nullptr, 0, true};
+    int64_t field = int32_t(read32le(bytes.data()));
+    return pinnedTo(field - r.bias + (isAbsolute(r.type) ? 0 : r.place));
+  }
+  switch (r.kind) {
+  case K::Address: {
+    auto m = findAddress(r);
+    if (!m || m->skip)
+      return m;
+    if (pinned && !m->symbol->isDefined())
+      return pinnedTo(r.target);
+    if (isGotType(r.type) && m->address != r.target)
+      return exactly(*m, r.target);
+    return m;
+  }
+  case K::Import:
+    if (ObjectSymbol *s = imports.lookup(r.import)) {
+      return Meaning{s, 0};
+    }
+    break;
+  case K::Named: {
+    ObjectSymbol &s = undefined(r.name);
+    if (r.weak)
+      s.binding = STB_WEAK;
+    if (r.type == R_X86_64_GOTTPOFF)
+      s.type = STT_TLS;
+    return Meaning{&s, 0};
+  }
+  case K::Number: {
+    Meaning m = pinnedTo(r.target);
+    m.symbol->binding = STB_LOCAL;
+    return m;
+  }
+  case K::Ifunc:
+    if (ObjectSymbol *s = ifuncs.lookup(r.target))
+      return Meaning{s, r.target};
+    break;
+  case K::Thread:
+    if (r.import)
+      return Meaning{imports.lookup(r.import), 0};
+    if (Meaning m = inThread(r.target, isGotType(r.type)); m.symbol)
+      return m;
+    break;
+  }
+  return program.error("the reference at " + program.describe(r.place) +
+                       " has no symbol");
+}
+
+/// What the app holds must follow from the reference.
+Error ObjectBuilder::checkField(const Reference &r) {
+  ArrayRef<uint8_t> bytes = image.bytesAt(r.place, fieldSize(r.type));
+  if (bytes.empty())
+    return program.error("the reference at " + hex(r.place) +
+                         " is not in the file");
+  if (r.kind != Reference::Kind::Address || isGotType(r.type))
+    return Error::success();
+  uint64_t value = r.target + r.bias;
+  if (r.type == R_X86_64_PC32 || r.type == R_X86_64_PLT32)
+    value -= r.place;
+  else if (r.type == R_X86_64_64 || r.type == R_X86_64_PC64)
+    return Error::success(); // the loader's word: what is on disk is free
+  if (uint32_t(value) != read32le(bytes.data()))
+    return program.error("the reference at " + program.describe(r.place) +
+                         " does not give what the program holds there");
+  return Error::success();
+}
+
+Error ObjectBuilder::addRelocation(const Reference &r) {
+  ObjectSection *out = nullptr;
+  uint64_t offset = 0;
+  if (auto *move = movedAt(r.place)) {
+    out = move->second.section;
+    offset = move->second.offset + (r.place - move->first);
+  } else if (frames && frames->contains(r.place)) {
+    return Error::success(); // of a record that is left out
+  } else if (Piece *p = program.pieceAt(r.place); p && p->output) {
+    if (!pinned && isPointerArray(*p->section))
+      return Error::success(); // a constructor that is left out
+    out = p->output;
+    offset = r.place - p->address;
+  }
+  if (!out || program.isErased(r.place))
+    return Error::success();
+  if (pinned && r.kind == Reference::Kind::Address && isDropped(r.target))
+    return Error::success();
+  if (Error e = checkField(r))
+    return e;
+  // The start-up objects' own handle, which its word points to.
+  if (r.kind == Reference::Kind::Address && r.target == r.place &&
+      r.type == R_X86_64_64) {
+    auto it = linkerNames.find(r.target);
+    if (it != linkerNames.end() && it->second == "__dso_handle")
+      linkerNames.erase(it);
+  }
+  auto meaning = find(r);
+  if (!meaning)
+    return meaning.takeError();
+  if (meaning->skip)
+    return Error::success();
+  uint32_t type = r.type;
+  if (pinned && (isGotType(type) || type == R_X86_64_PLT32))
+    type = R_X86_64_PC32;
+  uint64_t target = r.target;
+  if (pinned && meaning->symbol->kind == ObjectSymbol::Kind::Absolute)
+    target = meaning->address;
+  std::fill_n(out->data.begin() + offset, fieldSize(type), 0);
+  out->relocations.push_back(
+      {offset, type, meaning->symbol, int64_t(target - meaning->address) + r.bias});
+  if (placed)
+    placed->push_back({r.place, out->relocations.back()});
+  return Error::success();
+}
+
+Error ObjectBuilder::addRelocations() {
+  llvm::stable_sort(program.references, [](const auto &a, const auto &b) {
+    return a.place < b.place;
+  });
+  uint64_t end = 0;
+  const Reference *before = nullptr;
+  for (const Reference &r : program.references) {
+    if (before && before->place == r.place && before->type == r.type &&
+        before->target == r.target)
+      continue;
+    if (before && r.place < end)
+      return program.error("two references overlap at " +
+                           program.describe(r.place) + ", by " +
+                           toString(before->evidence) + " and by " +
+                           toString(r.evidence));
+    before = &r;
+    end = r.place + fieldSize(r.type);
+    if (Error e = addRelocation(r))
+      return e;
+  }
+  return Error::success();
+}
+
+} // namespace relink

@@ -1,0 +1,324 @@
+//===- FullRelink.cpp - The whole program linked again --------------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The stand-in gives way to the program itself, as delink makes an object of it,
+// with the same symbols at the same places. Start-up code stays in it, so that
+// nothing but the libraries is needed.
+//
+//===----------------------------------------------------------------------===//
+
+#include "FullRelink.h"
+#include "DelinkProgram.h"
+#include "Error.h"
+#include "Imports.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Object/ELF.h"
+#include "llvm/Support/MathExtras.h"
+#include <cstring>
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+namespace {
+
+class FullRelink {
+public:
+  FullRelink(const Config &config, const Image &image, const Target &target,
+             const Plan &plan, const LinkInputs &inputs)
+      : config(config), image(image), plan(plan), inputs(inputs),
+        program(image, target) {}
+  Expected<std::unique_ptr<MemoryBuffer>> link();
+
+private:
+  Error refuseUnsupported() const;
+  void noteReplacements();
+  void notePlaces();
+  Error leaveOutReplaced();
+  Expected<SmallVector<char, 0>> completePatch(const LinkInput &input);
+  void addAliases(Object &object, const ObjectSymbol &entry,
+                  const Replacement &r);
+  Expected<std::vector<std::string>> arguments(WholeLink &link);
+
+  const Config &config;
+  const Image &image;
+  const Plan &plan;
+  const LinkInputs &inputs;
+  Program program;
+};
+
+Error FullRelink::refuseUnsupported() const {
+  auto refuse = [&](const Twine &what) {
+    return program.error("can't be linked again as a whole: " + what +
+                         "\n>>> remedy: patch it without --relink");
+  };
+  if (!plan.interpositions.empty())
+    return refuse("the patch defines an import");
+  if (image.elfEnd < image.bytes().size())
+    return refuse("it carries something behind its ELF part");
+  for (const LinkTarget &t : plan.targets)
+    if (t.kind == LinkTarget::Kind::Import && t.linkName != t.name)
+      return refuse("the patch needs " + t.name + " of several versions");
+  return Error::success();
+}
+
+void FullRelink::noteReplacements() {
+  for (const Replacement &r : plan.replacements)
+    program.replaced[r.address] = {r.size, r.entryName, !r.originalName.empty()};
+}
+
+/// What the patch refers to in the app. The loader's entry points as well: in a
+/// stripped program nothing names them.
+void FullRelink::notePlaces() {
+  for (const LinkTarget &t : plan.targets)
+    if ((t.kind == LinkTarget::Kind::Address ||
+         t.kind == LinkTarget::Kind::Export) &&
+        (t.type == STT_TLS || !program.replaced.contains(t.address)))
+      program.places.push_back({t.linkName, t.address, t.size, t.type,
+                                STB_GLOBAL, STV_HIDDEN, 0});
+  auto add = [&](StringRef name, uint64_t address) {
+    if (address)
+      program.places.push_back(
+          {name.str(), address, 0, STT_FUNC, STB_GLOBAL, STV_HIDDEN, 0});
+  };
+  add("relink.entry", image.header.e_entry);
+  for (auto [tag, value] : image.dynamic.entries)
+    if (tag == DT_INIT || tag == DT_FINI)
+      add(tag == DT_INIT ? "relink.init" : "relink.fini", value);
+}
+
+Error FullRelink::leaveOutReplaced() {
+  for (const Replacement &r : plan.replacements) {
+    Piece *p = program.pieceAt(r.address);
+    auto inside = [&](uint64_t a) { return a - r.address < r.size; };
+    if (!p || !p->isCode() || !r.size || r.address + r.size > p->end())
+      return program.error("can't be linked again as a whole: where " +
+                           r.body->name + " at " + hex(r.address) +
+                           " ends is not known\n>>> remedy: patch it without "
+                           "--relink");
+    if (!r.originalName.empty())
+      continue; // `__real_`
+    // A short jump can't be made to reach the new body.
+    for (auto [from, to] : program.joins)
+      if (inside(to) && !inside(from))
+        return program.error("can't be linked again as a whole: the code at " +
+                             program.describe(from) + " leads to " +
+                             r.body->name +
+                             " by a short jump or by running on\n>>> remedy: "
+                             "patch it without --relink");
+    bool alone = p->address == r.address && p->end() - r.address < r.size + 16;
+    p->isReplaced = alone;
+    program.replaced[r.address].isErased = !alone;
+  }
+  return Error::success();
+}
+
+/// All names that the app has for the old function, and the patch for its address.
+void FullRelink::addAliases(Object &object, const ObjectSymbol &entry,
+                            const Replacement &r) {
+  StringSet<> names;
+  auto add = [&](StringRef name, uint8_t binding, uint8_t visibility) {
+    if (!names.insert(name).second)
+      return;
+    for (ObjectSymbol &known : object.symbols) // calls within the patch
+      if (known.name == name && known.isDefined() && !known.isLocal())
+        known.binding = STB_LOCAL, known.visibility = STV_DEFAULT;
+    ObjectSymbol &s = object.addSymbol(name);
+    s.kind = ObjectSymbol::Kind::Defined;
+    s.type = entry.type;
+    s.binding = binding;
+    s.visibility = visibility;
+    s.section = entry.section;
+    s.value = entry.value;
+    s.size = entry.size;
+  };
+  for (const LinkTarget &t : plan.targets)
+    if (t.type != STT_TLS && t.address == r.address &&
+        (t.kind == LinkTarget::Kind::Address || t.kind == LinkTarget::Kind::Export))
+      add(t.linkName, STB_GLOBAL, STV_HIDDEN);
+  for (const ProgramSymbol &s : program.symbols)
+    if (s.address == r.address && s.type == STT_FUNC && s.binding != STB_LOCAL)
+      add(s.name, s.binding, s.visibility);
+}
+
+/// Composed for a splice, the patch lacks the names that a link needs.
+Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input) {
+  std::vector<std::string> groups;
+  auto object = readObject({{input.bytes.data(), input.bytes.size()}, input.name},
+                           groups, 0);
+  if (!object)
+    return object.takeError();
+  for (const Replacement &r : plan.replacements)
+    for (ObjectSymbol &s : (*object)->symbols)
+      if (s.name == r.entryName && s.isDefined()) {
+        addAliases(**object, s, r);
+        break;
+      }
+  addPropertyNote(**object, image.ibt, image.shstk);
+  return writeObject(**object);
+}
+
+/// delink's arguments are for a compiler driver; these for the linker itself.
+Expected<std::vector<std::string>> FullRelink::arguments(WholeLink &link) {
+  auto files = makeLinkFiles(program, {});
+  if (!files)
+    return files.takeError();
+  link.files = {{"dynamic.list", files->dynamicList},
+                {"versions.map", files->versionScript}};
+  std::vector<std::string> out;
+  for (StringRef a : files->arguments) {
+    if (a.empty() || a == "-nodefaultlibs")
+      continue;
+    if (a == "-static-pie")
+      out.insert(out.end(), {"-static", "-pie", "--no-dynamic-linker", "-z", "text"});
+    else if (a.consume_front("-Wl,"))
+      for (SmallVector<StringRef, 4> parts; StringRef part :
+           (a.split(parts, ','), parts))
+        out.push_back(part.str());
+    else
+      out.push_back(a.str());
+  }
+  for (const std::string &d : config.libraryPaths)
+    out.push_back("-L" + d);
+  for (const char *d : {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
+                        "/lib64", "/usr/lib64", "/lib", "/usr/lib"})
+    out.push_back("-L" + config.sysroot + d);
+  for (const std::string &name : plan.newDependencies)
+    out.push_back("-l:" + name);
+  if (!image.interpreter.empty()) // __tls_get_addr
+    out.push_back(config.sysroot + image.interpreter.str());
+  for (const ObjectSymbol *s : plan.exports)
+    out.push_back("--export-dynamic-symbol=" + s->name);
+  if (image.header.e_entry)
+    out.insert(out.end(), {"-e", "relink.entry"});
+  out.insert(out.end(), {"-init", "relink.init", "-fini", "relink.fini",
+                         "--build-id=none", "--allow-shlib-undefined"});
+  return out;
+}
+
+Expected<std::unique_ptr<MemoryBuffer>> FullRelink::link() {
+  if (Error e = refuseUnsupported())
+    return e;
+  program.keepsStartUp = true;
+  noteReplacements();
+  notePlaces();
+  DelinkConfig delinkConfig;
+  delinkConfig.app = config.app;
+  delinkConfig.debugFile = config.debugFile;
+  delinkConfig.debugDirs = config.debugDirs;
+  if (Error e = analyzeProgram(program, delinkConfig))
+    return e;
+  if (Error e = leaveOutReplaced())
+    return e;
+  auto object = buildObject(program, delinkConfig, nullptr, nullptr);
+  if (!object)
+    return object.takeError();
+  WholeLink link;
+  link.inputs.push_back({image.path, writeObject(**object)});
+  for (const LinkInput &input : inputs.objects) {
+    if (StringRef(input.name).starts_with("stand-in for "))
+      continue;
+    auto bytes = completePatch(input);
+    if (!bytes)
+      return bytes.takeError();
+    link.inputs.push_back({input.name, std::move(*bytes)});
+  }
+  auto args = arguments(link);
+  if (!args)
+    return args.takeError();
+  link.arguments = std::move(*args);
+  return linkWhole(link);
+}
+
+/// Where the new bodies are, for the report and the record.
+Error noteReplaced(const Plan &plan, StringRef linked, Output &out) {
+  auto file = object::ELFFile<ELFT>::create(linked);
+  if (!file)
+    return file.takeError();
+  auto sections = file->sections();
+  if (!sections)
+    return sections.takeError();
+  StringMap<const Sym *> symbols;
+  for (const Shdr &s : *sections) {
+    if (s.sh_type != SHT_SYMTAB)
+      continue;
+    auto table = file->symbols(&s);
+    auto strings = file->getStringTableForSymtab(s, *sections);
+    if (!table || !strings)
+      return joinErrors(table.takeError(), strings.takeError());
+    for (const Sym &sym : *table)
+      if (auto name = sym.getName(*strings))
+        symbols[*name] = &sym;
+      else
+        return name.takeError();
+  }
+  for (const Replacement &r : plan.replacements) {
+    const Sym *s = symbols.lookup(r.linkName);
+    if (!s)
+      return makeError(r.body->name + ": its new body is not in the linked program");
+    ReplacedFunction &f = out.replaced.emplace_back();
+    f.name = r.body->name;
+    f.oldAddress = r.address;
+    f.oldSize = r.size;
+    f.newAddress = f.newEntry = s->st_value;
+    f.newSize = r.body->size;
+    f.method = RedirectMethod::Relinked;
+  }
+  return Error::success();
+}
+
+/// Not shorter than the original, whose bytes the record counts. The section
+/// headers come last, since the record is looked for behind them.
+std::vector<uint8_t> lengthen(StringRef linked, uint64_t size) {
+  std::vector<uint8_t> out(linked.begin(), linked.end());
+  Ehdr header;
+  memcpy(&header, out.data(), sizeof(Ehdr));
+  uint64_t table = uint64_t(header.e_shnum) * sizeof(Shdr);
+  uint64_t from = header.e_shoff;
+  if (out.size() >= size || from + table > out.size())
+    return out;
+  uint64_t to = alignTo(std::max<uint64_t>(out.size(), size - std::min(size, table)), 8);
+  out.resize(to + table);
+  std::copy_n(linked.bytes_begin() + from, table, out.begin() + to);
+  header.e_shoff = to;
+  memcpy(out.data(), &header, sizeof(Ehdr));
+  return out;
+}
+
+} // namespace
+
+Expected<Output> relinkWhole(const JoinContext &c) {
+  const Image &image = c.image;
+  auto linked =
+      FullRelink(c.config, image, c.target, c.plan, c.inputs).link();
+  if (!linked)
+    return linked.takeError();
+  auto identity = c.identify();
+  if (!identity)
+    return identity.takeError();
+  Output out;
+  StringRef bytes = (*linked)->getBuffer();
+  if (Error e = noteReplaced(c.plan, bytes, out))
+    return e;
+  // All of the original is overwritten, and the record has all of it.
+  uint64_t size = image.bytes().size();
+  std::vector<uint8_t> all = lengthen(bytes, size);
+  out.edit(0, ArrayRef(all).take_front(size), "the program, linked again");
+  out.tailOffset = size;
+  out.tail.assign(all.begin() + size, all.end());
+  out.notes.push_back("the whole program was linked again: callers go straight to "
+                      "the new functions, the old ones are gone");
+  PatchImage none;
+  SpliceContext context{c.config, image,    c.plan,  c.inputs, none,
+                        c.unwind, c.target, nullptr, *identity};
+  placeRecord(context, out);
+  if (Error e = writeRecord(context, out))
+    return e;
+  return out;
+}
+
+} // namespace relink
