@@ -26,7 +26,6 @@ private:
   Expected<Output> behind() const;
 
   const JoinContext &c;
-  std::optional<Reserve> reserve;
   std::string whyNot; ///< why the reserve is not used
 };
 
@@ -41,10 +40,9 @@ Expected<SpliceContext> Joiner::contextFor(const PatchImage &patch) const {
   auto identity = c.identify();
   if (!identity)
     return identity.takeError();
-  const Reserve *left = reserve ? &*reserve : nullptr;
   return SpliceContext{c.config, c.image,  c.plan,
                        c.inputs, patch,    c.unwind,
-                       c.target, left, *identity};
+                       c.target, c.reserve, *identity};
 }
 
 /// What a reserve has no place for at all.
@@ -53,7 +51,7 @@ std::string Joiner::whyNotInReserve() const {
     return "--no-reserve";
   if (c.config.fullSymbolTable || c.config.fullDebugInfo)
     return "--full-symtab and --full-debug need a longer file";
-  if (c.inputs.tls.grows && (!reserve->pool(reserve::PoolKind::Tls) ||
+  if (c.inputs.tls.grows && (!c.reserve->pool(reserve::PoolKind::Tls) ||
                              c.inputs.tls.align > c.inputs.tls.appAlign))
     return "it has no room for thread-local variables";
   if (c.inputs.hasDestructors)
@@ -66,7 +64,7 @@ Expected<std::optional<Output>> Joiner::tryReserve() {
   whyNot = whyNotInReserve();
   if (!whyNot.empty())
     return std::nullopt;
-  ReserveSpace space(c.image, *reserve);
+  ReserveSpace space(c.image, *c.reserve);
   Placement placement;
   placement.reserve = &space;
   placement.address = alignTo(c.image.memoryEnd(), pageSize);
@@ -95,9 +93,8 @@ Expected<std::optional<Output>> Joiner::tryReserve() {
 }
 
 Expected<Output> Joiner::behind() const {
-  const Reserve *left = reserve ? &*reserve : nullptr;
   auto placement =
-      placeBehind(c.image, !canGrowProgramHeaders(c.image, left, 3));
+      placeBehind(c.image, !canGrowProgramHeaders(c.image, c.reserve, 3));
   if (!placement)
     return placement.takeError();
   auto patch = link(*placement);
@@ -110,11 +107,7 @@ Expected<Output> Joiner::behind() const {
 }
 
 Expected<Output> Joiner::run() {
-  auto found = readReserve(c.image);
-  if (!found)
-    return found.takeError();
-  reserve = std::move(*found);
-  if (!reserve)
+  if (!c.reserve)
     return behind();
   auto inside = tryReserve();
   if (!inside)

@@ -20,6 +20,7 @@ struct JoinContext {
   const LinkInputs &inputs;
   const UnwindTable &unwind;
   const Target &target;
+  const Reserve *reserve; ///< null: the app has none
   /// What the record identifies the inputs by, null without a record. It is
   /// computed while the patch is linked: asked for when that is done.
   llvm::function_ref<llvm::Expected<const Identity *>()> identify;

@@ -18,6 +18,7 @@
 #include "Compose.h"
 #include "DebugFile.h"
 #include "DebugInfo.h"
+#include "EntryNops.h"
 #include "Error.h"
 #include "FullRelink.h"
 #include "Imports.h"
@@ -109,6 +110,12 @@ Expected<Report> relink(const Config &config) {
                        : readPatch(config, config.originals, app, **target, 0);
   if (!originals)
     return originals.takeError();
+  auto reserve = readReserve(app);
+  if (!reserve)
+    return reserve.takeError();
+  const Reserve *room = *reserve ? &**reserve : nullptr;
+  joinEntryNops(room, **target, plan.objects);
+  joinEntryNops(room, **target, *originals);
   if (Error e = checkSecurityProperties(config, app, plan))
     return e;
   if (Error e = checkBuildId(config, app, plan))
@@ -161,7 +168,8 @@ Expected<Report> relink(const Config &config) {
       return e;
     return &*identity;
   };
-  JoinContext context = {config, app, plan, *inputs, unwind, **target, identify};
+  JoinContext context = {config, app,      plan, *inputs,
+                         unwind, **target, room, identify};
   auto output = config.fullRelink ? relinkWhole(context) : joinPatch(context);
   if (!output)
     return output.takeError();
