@@ -3,7 +3,7 @@
 #
 #   sh cmake/check.sh
 #   sh cmake/check.sh --filter=tls -j1
-#   RELINK_CHECK="release debug" sh cmake/check.sh   with the sanitisers as well
+#   RELINK_CHECK="release debug" sh cmake/check.sh   with the sanitisers as well, as CI does
 #   RELINK_CHECK="fuzz release" ...                  and seconds of each fuzz target
 #
 # Under the sanitisers the matrix has fewer kinds of programs (test/matrix/matrix.py):
