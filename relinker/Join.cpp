@@ -73,7 +73,7 @@ Expected<std::optional<Output>> Joiner::tryReserve() {
     if (!patch)
       return patch.takeError();
     bool fits = !space.rearrange(patch->poolEnds, whyNot);
-    if (fits && !space.isFree(c.image, patch->poolEnds)) {
+    if (fits && !space.isFree(patch->poolEnds)) {
       whyNot = "what its note calls free holds something else";
     } else if (fits) {
       auto context = contextFor(*patch);

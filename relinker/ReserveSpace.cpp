@@ -18,19 +18,19 @@ using support::endian::read32le;
 
 namespace relink {
 
-ReserveSpace::ReserveSpace(const Image &image, const Reserve &r) : reserve(r) {
+ReserveSpace::ReserveSpace(const Image &image, const Reserve &r)
+    : image(image), reserve(r) {
   for (unsigned i = 0; i < poolKinds; ++i)
     homes[i] = PoolKind(i + 1);
   for (const ReservePool &p : r.pools) {
     uint64_t used = p.used;
     if (p.kind == PoolKind::Text)
       used = std::max(used, alignTo(uint64_t(r.frameRows), 16));
-    PoolSpan span = {p.address + std::min(used, p.size), p.address + p.size,
-                     p.offset ? p.address - *p.offset : 0};
-    pools[unsigned(p.kind) - 1] = span;
+    pools[unsigned(p.kind) - 1] = {p.address + std::min(used, p.size),
+                                   p.address + p.size};
   }
-  findFrames(image);
-  findConstructors(image);
+  findFrames();
+  findConstructors();
 }
 
 bool ReserveSpace::isSpareFunction(uint64_t address) const {
@@ -41,7 +41,7 @@ bool ReserveSpace::isSpareFunction(uint64_t address) const {
 
 /// The records of earlier patches come first, the spare ones last (LSB,
 /// "Exception Frames": length, distance back to the CIE, function, size).
-void ReserveSpace::findFrames(const Image &image) {
+void ReserveSpace::findFrames() {
   ArrayRef<uint8_t> room = image.bytesAt(reserve.frames, reserve.frameSize);
   for (uint64_t at = 0; at + 16 <= room.size();) {
     uint64_t length = read32le(&room[at]), address = reserve.frames + at;
@@ -64,7 +64,7 @@ void ReserveSpace::findFrames(const Image &image) {
 }
 
 /// A word is free as long as it calls the function that does nothing.
-void ReserveSpace::findConstructors(const Image &image) {
+void ReserveSpace::findConstructors() {
   constructorsStart = constructorsEnd =
       reserve.constructors + reserve.constructorCount * 8;
   auto doesNothing = [&](uint64_t function) {
@@ -110,8 +110,8 @@ static bool isFiller(ArrayRef<uint8_t> bytes, PoolKind kind) {
   return llvm::all_of(bytes, [&](uint8_t b) { return b == filler; });
 }
 
-bool ReserveSpace::isFree(const Image &image,
-                          const std::array<uint64_t, poolKinds> &ends) const {
+bool ReserveSpace::isFree(
+    const std::array<uint64_t, poolKinds> &ends) const {
   for (unsigned i = 0; i < poolKinds; ++i) {
     PoolKind kind = PoolKind(i + 1);
     uint64_t start = pools[i].start;
@@ -138,8 +138,8 @@ void ReserveSpace::take(const std::array<uint64_t, poolKinds> &ends) {
       pools[i].start = ends[i];
 }
 
-std::optional<uint64_t>
-ReserveSpace::allocate(const Image &image, uint64_t size, uint64_t align) {
+std::optional<uint64_t> ReserveSpace::allocate(uint64_t size,
+                                               uint64_t align) {
   for (PoolKind kind : {PoolKind::ReadOnly, PoolKind::Text}) {
     PoolSpan &p = pools[unsigned(kind) - 1];
     uint64_t address = size > p.end ? 0 : alignDown(p.end - size, align);
@@ -149,13 +149,6 @@ ReserveSpace::allocate(const Image &image, uint64_t size, uint64_t align) {
     return address;
   }
   return std::nullopt;
-}
-
-uint64_t ReserveSpace::offsetOf(uint64_t address) const {
-  for (const ReservePool &p : reserve.pools)
-    if (p.offset && address >= p.address && address - p.address < p.size)
-      return *p.offset + (address - p.address);
-  return 0;
 }
 
 } // namespace relink

@@ -22,8 +22,6 @@ namespace relink {
 /// What is free of a pool. Addresses; bytes.
 struct PoolSpan {
   uint64_t start = 0, end = 0;
-  /// Address less offset in the file; of .bss, nothing.
-  uint64_t fileDelta = 0;
   uint64_t room() const { return end - start; }
 };
 
@@ -47,17 +45,15 @@ public:
                  std::string &whyNot);
   /// Whether the bytes up to \p ends are what the linker fills pools with. A note
   /// that lies must not cost the app its code.
-  bool isFree(const Image &image,
-              const std::array<uint64_t, reserve::poolKinds> &ends) const;
+  bool isFree(const std::array<uint64_t, reserve::poolKinds> &ends) const;
   /// The link's sections have taken their part: what is left begins at \p ends.
   void take(const std::array<uint64_t, reserve::poolKinds> &ends);
 
   /// A table's place, at the end of the pool of constants, which becomes shorter:
   /// the table is a section of its own. Nothing if it is full.
-  std::optional<uint64_t> allocate(const Image &image, uint64_t size,
-                                   uint64_t align);
-  uint64_t offsetOf(uint64_t address) const;
+  std::optional<uint64_t> allocate(uint64_t size, uint64_t align);
 
+  const Image &image;
   const Reserve &reserve;
   /// Records of patches go from here to the end of the room in .eh_frame.
   uint64_t framesStart = 0, framesEnd = 0;
@@ -73,8 +69,8 @@ public:
   bool isSpareFunction(uint64_t address) const;
 
 private:
-  void findFrames(const Image &image);
-  void findConstructors(const Image &image);
+  void findFrames();
+  void findConstructors();
 
   std::array<PoolSpan, reserve::poolKinds> pools;
   std::array<reserve::PoolKind, reserve::poolKinds> homes;

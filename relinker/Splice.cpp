@@ -17,11 +17,11 @@ namespace relink {
 
 Output::Place Output::allocate(ArrayRef<uint8_t> bytes, uint64_t align) {
   if (space) {
-    auto address = space->allocate(*spaceOf, bytes.size(), align);
+    auto address = space->allocate(bytes.size(), align);
     reserveFull |= !address;
     if (!address)
       return {};
-    uint64_t offset = space->offsetOf(*address);
+    uint64_t offset = *space->image.fileOffset(*address);
     edit(offset, bytes, "table in the reserve");
     return {*address, offset - tailOffset};
   }

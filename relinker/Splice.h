@@ -76,7 +76,6 @@ struct Output {
 
   /// Where the patch goes instead of a tail; null: it has one.
   ReserveSpace *space = nullptr;
-  const Image *spaceOf = nullptr; ///< whose that is
   bool reserveFull = false; ///< something had no room in `space`
   std::vector<std::pair<reserve::PoolKind, uint64_t>> reserveTaken; ///< bytes
 

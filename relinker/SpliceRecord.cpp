@@ -86,11 +86,9 @@ void addPatchNote(const SpliceContext &c, Output &out) {
 /// In the section that ld.relink has kept for it, if it fits: then the file
 /// stays as long as it is.
 static bool placeInPool(const SpliceContext &c, Output &out) {
-  auto pool = findRecordPool(c.image);
-  if (!pool || any_of(out.edits, [&](const Edit &e) {
-        return e.offset < pool->offset + pool->size &&
-               pool->offset < e.offset + e.bytes.size();
-      }))
+  const RecordPool *pool =
+      c.reserve && c.reserve->record ? &*c.reserve->record : nullptr;
+  if (!pool)
     return false;
   Record r = out.record;
   r.isInside = true;

@@ -204,7 +204,6 @@ void fillSpareFrames(const SpliceContext &c, Output &out) {
 Expected<Output> spliceIntoReserve(const SpliceContext &c, ReserveSpace &space) {
   Output out = startOutput(c);
   out.space = &space;
-  out.spaceOf = &c.image;
   out.tailOffset = c.image.elfEnd;
   out.tableOffset = c.image.header.e_phoff;
   space.take(c.patch.poolEnds);
