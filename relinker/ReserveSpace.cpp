@@ -142,7 +142,9 @@ std::optional<uint64_t> ReserveSpace::allocate(uint64_t size,
                                                uint64_t align) {
   for (PoolKind kind : {PoolKind::ReadOnly, PoolKind::Text}) {
     PoolSpan &p = pools[unsigned(kind) - 1];
-    uint64_t address = size > p.end ? 0 : alignDown(p.end - size, align);
+    if (size > p.room())
+      continue;
+    uint64_t address = alignDown(p.end - size, align);
     if (address < p.start || !isFiller(image.bytesAt(address, size), kind))
       continue;
     p.end = address;
