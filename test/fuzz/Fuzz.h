@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// relink reads files by name, so the bytes become an anonymous file that has one.
+// relink reads files by name, so the bytes become an anonymous file that has one,
+// or files of a directory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,6 +14,7 @@
 #define RELINK_TEST_FUZZ_H
 
 #include "llvm/Support/Error.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstdint>
 #include <cstdlib>
@@ -38,6 +40,39 @@ public:
 
 private:
   int fd;
+};
+
+/// A directory in memory where that is possible, so that writing is no delay.
+class TemporaryDirectory {
+public:
+  TemporaryDirectory() {
+    const char *given = ::getenv("TMPDIR");
+    name = std::string(::access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+                       : given                        ? given
+                                                      : "/tmp") +
+           "/fuzz-XXXXXX";
+    if (!::mkdtemp(name.data()))
+      abort();
+  }
+  ~TemporaryDirectory() { llvm::sys::fs::remove_directories(name); }
+  TemporaryDirectory(const TemporaryDirectory &) = delete;
+  const std::string &path() const { return name; }
+  void write(llvm::StringRef file, llvm::StringRef bytes) const {
+    std::error_code error;
+    llvm::raw_fd_ostream os(name + "/" + file.str(), error);
+    if (error)
+      abort();
+    os << bytes;
+  }
+  /// Without what was written there.
+  void clear() const {
+    llvm::sys::fs::remove_directories(name);
+    if (llvm::sys::fs::create_directory(name))
+      abort();
+  }
+
+private:
+  std::string name;
 };
 
 /// An error is a good answer; its text has to be one that can be made.

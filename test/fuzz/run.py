@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(os.path.dirname(HERE), "Inputs"))
 from patchmap import Program
 SOURCE = os.path.dirname(os.path.dirname(HERE))
-TARGETS = ["app", "patch", "record", "portable", "map"]
+TARGETS = ["app", "patch", "record", "portable", "map", "delink", "ninja"]
 MEMORY, TIMEOUT, LENGTH = 2048, 20, 65536  # MiB, seconds, bytes
 
 # Small pages of code and data keep the seeds small, which mutations like.
@@ -46,6 +46,30 @@ PATCHES = {
     "clang": ["clang-22", "-O2"],
     "clang-sections": ["clang-22", "-O1", "-ffunction-sections", "-fPIC", "-mcmodel=large"],
 }
+# Of the same program, for delink: what each kind keeps.
+DELINKED = {
+    "gcc-kept": ["gcc", "-O2", "-fno-pie", "-no-pie", "-Wl,--emit-relocs"],
+    "gcc-kept-pie": ["gcc", "-O1", "-Wl,--emit-relocs"],
+    "clang-kept": ["clang-22", "-O2", "-fuse-ld=lld", "-Wl,--emit-relocs", "-ffunction-sections"],
+    "clang-debug": ["clang-22", "-O1", "-g"],
+    "musl-kept": ["musl-gcc", "-O2", "-static", "-Wl,--emit-relocs"],
+}
+NINJA = """builddir = .
+rule cc
+  command = cc -MD -MF $out.d -c $in -o $out
+  depfile = $out.d
+  deps = gcc
+build app.o: cc app.c | config.h || order
+build part.o: cc part$:1.c
+build libpart.a: ar part.o
+rule ar
+  command = ar rcs $out $in
+rule link
+  command = cc $in -o $out
+build app: link app.o part.o libpart.a | script.ld
+build all: phony app
+default all
+"""
 CXX = """#include <stdexcept>
 #include <vector>
 struct A { virtual int f(int x) { return x; } virtual ~A() {} };
@@ -82,6 +106,21 @@ def make_map_seeds(build, place):
         os.remove(linked)
 
 
+def make_ninja_seed(place):
+    """build.ninja, the log and the dependencies, as ninja.cpp takes them apart."""
+    def record(mark, data):
+        return struct.pack("<I", len(data) | mark) + data
+    late = 1 << 62
+    log = "# ninja log v5\n" + "".join(
+        f"1\t2\t{late}\t{name}\t1234\n" for name in ("app.o", "part.o", "libpart.a", "app"))
+    deps = b"# ninjadeps\n" + struct.pack("<I", 4)
+    for number, name in enumerate((b"app.o\0\0\0", b"app.c\0\0\0")):
+        deps += record(0, name + struct.pack("<I", ~number & 0xffffffff))
+    deps += record(1 << 31, struct.pack("<IQI", 0, late, 1))
+    with open(os.path.join(place, "seed"), "wb") as file:
+        file.write(b"\n%%\n".join((NINJA.encode(), log.encode(), deps)))
+
+
 def make_seeds(build, corpus):
     """Files of each kind, under the names of the targets."""
     place = {t: os.path.join(corpus, t) for t in TARGETS}
@@ -101,10 +140,16 @@ def make_seeds(build, corpus):
     fixed = os.path.join(build, "test", "fuzz", "app")
     object_ = os.path.join(build, "test", "fuzz", "patch.o")
     accept = [f"--accept={a}" for a in ("lost-cet", "constructors", "clones", "shared-code")]
+    shutil.copy(os.path.join(place["app"], "c++"), place["delink"])
+    run("g++", "-O2", "-g", *SMALL, file.name, "-o", os.path.join(place["delink"], "c++-debug"))
+    for name, command in DELINKED.items():
+        run(*command, *SMALL, app, "-o", os.path.join(place["delink"], name))
+    make_ninja_seed(place["ninja"])
     for name, command in APPS.items():
         out = os.path.join(place["app"], name)
         if not run(*command, *SMALL, app, "-o", out):
             continue
+        shutil.copy(out, place["delink"])
         if "stripped" in name or "symbolic" in name:
             continue
         for suffix, options in {"": [], "-in-place": ["--replace", "work"]}.items():
