@@ -47,7 +47,11 @@ private:
   Error decideConstructor(Object &, ObjectSymbol &, bool kept, Decision &);
   void decideImport(Object &, ObjectSymbol &, bool wanted, Decision &);
   Error decideData(Object &, ObjectSymbol &, Decision &);
-  Error findCounterpart(const ObjectSymbol &symbol, Decision &out) const;
+  Error findCounterpart(const Object &object, const ObjectSymbol &symbol,
+                        Decision &out);
+  std::string ambiguity(const Object &object, const ObjectSymbol &symbol,
+                        ArrayRef<const AppSymbol *> found, bool contested);
+  bool isForeign(const Object &object, const ObjectSymbol &symbol);
   bool isUnchanged(const ObjectSymbol &symbol) const;
   Error checkAnyReplaced() const;
   Error checkClones() const;
@@ -66,10 +70,12 @@ private:
   Selections selections;
   Counterparts counterparts;
   DenseSet<const ObjectSymbol *> constructors; ///< and destructors
+  DenseMap<const Object *, bool> strangers; ///< objects of which the app has no export
   DenseMap<uint64_t, const ObjectSymbol *> replacementAt;
 };
 
-Error Chooser::findCounterpart(const ObjectSymbol &s, Decision &out) const {
+Error Chooser::findCounterpart(const Object &object, const ObjectSymbol &s,
+                               Decision &out) {
   if (plan.fresh.count(&s))
     return Error::success();
   auto found = counterparts.best(s);
@@ -81,21 +87,55 @@ Error Chooser::findCounterpart(const ObjectSymbol &s, Decision &out) const {
   if (found.empty())
     return Error::success();
   out.action = Action::Ambiguous;
-  out.reason =
-      found.size() == 1
-          ? image.path + ": " + shown(s.name) + " is one of several variables "
-            "of the patch that could be this one of the app"
-          : (image.path + ": " + shown(s.name) + " of the patch could be " +
-             Twine(found.size()) + " symbols of the app")
-                .str();
-  for (const AppSymbol *a : found)
-    out.reason += "\n>>> candidate: " + describe(*a);
-  out.reason +=
-      (contested ? "\n>>> remedy: --new-data " + s.name + " if it is new" : "") +
-      "\n>>> remedy: --bind " + s.name + "=" +
-      (found[0]->file.empty() ? hex(found[0]->address)
-                              : found[0]->file + ":" + found[0]->name);
+  out.reason = ambiguity(object, s, found, contested);
   return Error::success();
+}
+
+/// Whether \p s, a static symbol of \p object, has nothing to do with the app as far
+/// as names tell: the app has neither its source file nor what the object exports.
+bool Chooser::isForeign(const Object &object, const ObjectSymbol &s) {
+  if (!s.isLocal() || s.file.empty() || index.files.empty() ||
+      index.files.contains(s.file))
+    return false;
+  auto [it, isNew] = strangers.try_emplace(&object);
+  if (!isNew)
+    return it->second;
+  auto exported = make_filter_range(object.symbols, [](const ObjectSymbol &e) {
+    return e.isDefined() && e.isFunction() && !e.isLocal() && !e.isWeak();
+  });
+  auto isKnown = [&](const ObjectSymbol &e) {
+    return !index.find(plainName(e.name)).empty();
+  };
+  return it->second = !exported.empty() && none_of(exported, isKnown);
+}
+
+std::string Chooser::ambiguity(const Object &object, const ObjectSymbol &s,
+                               ArrayRef<const AppSymbol *> found,
+                               bool contested) {
+  bool foreign = isForeign(object, s);
+  std::string text = image.path + ": " + shown(s.name);
+  if (found.size() > 1)
+    text += " of " + object.name + " could be " + std::to_string(found.size()) +
+            " symbols of the app";
+  else if (contested)
+    text += " is one of several variables of the patch that could be this one of "
+            "the app";
+  else
+    text += " of " + object.name + " could be " + found[0]->file + ":" +
+            found[0]->name + " of the app, but nothing says so";
+  if (found.size() > 1 || contested)
+    for (const AppSymbol *a : found)
+      text += "\n>>> candidate: " + describe(*a);
+  // An object that was made but not linked into this program.
+  if (foreign)
+    text += "\n>>> " + s.file + " is none of the app's source files, and the app has "
+            "no function that it exports\n>>> remedy: leave " + object.name +
+            " out, if the app was not linked from it";
+  if (contested)
+    text += "\n>>> remedy: --new-data " + s.name + " if it is new";
+  return text + "\n>>> remedy: --bind " + s.name + "=" +
+         (found[0]->file.empty() ? hex(found[0]->address)
+                                 : found[0]->file + ":" + found[0]->name);
 }
 
 bool Chooser::isUnchanged(const ObjectSymbol &s) const {
@@ -115,7 +155,7 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     return user.takeError();
   if (*user)
     out.app = *user;
-  else if (Error e = findCounterpart(s, out))
+  else if (Error e = findCounterpart(object, s, out))
     return e;
   bool wanted = !selection.empty();
   if (!wanted && constructors.contains(&s))
@@ -124,6 +164,10 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     wanted = out.app || out.action == Action::Ambiguous;
   if (out.action == Action::Ambiguous)
     return wanted ? makeError(out.reason) : Error::success();
+  bool isChosen = *user || !selection.empty();
+  if (wanted && !isChosen && out.app && out.app->isLocal() && !isUnchanged(s) &&
+      isForeign(object, s))
+    return makeError(ambiguity(object, s, out.app, false));
   if (!out.app && !s.isLocal() && !s.isWeak() && imports.undefined(s.name)) {
     decideImport(object, s, !kept && (wanted || config.replace.empty()), out);
     return Error::success();
@@ -261,7 +305,7 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
     return Error::success();
   if (*user)
     out.app = *user;
-  else if (Error e = findCounterpart(s, out))
+  else if (Error e = findCounterpart(object, s, out))
     return e;
   bool isState = s.kind == ObjectSymbol::Kind::Common ||
                  (s.section->isWritable() &&
