@@ -6,12 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "Delink.h"
-#include "DelinkProgram.h"
+#include "DelinkFiles.h"
 #include "Error.h"
 #include "Image.h"
 #include "OutputFile.h"
 #include "Target.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -71,42 +70,24 @@ std::string listReferences(const Program &program) {
   return text;
 }
 
-/// Of a function by its number, since names may be long, and strange.
-std::string objectName(const DelinkConfig &config, const Object &object, size_t n) {
-  if (!n)
-    return (sys::path::filename(config.app) + ".o").str();
-  std::string name = utostr(n) + ".";
-  for (char c : StringRef(object.name).take_front(64))
-    name += isAlnum(c) || c == '_' ? c : '_';
-  return name + ".o";
-}
-
 Error writeOutputs(Program &program, const DelinkConfig &config,
                    DelinkReport &report) {
-  auto object = buildObject(program, config, nullptr, nullptr);
-  if (!object)
-    return object.takeError();
-  report.sections = (*object)->sections.size();
-  std::vector<std::unique_ptr<Object>> objects;
-  if (config.byFunction) {
-    auto parts = splitObject(**object);
-    if (!parts)
-      return parts.takeError();
-    objects = std::move(*parts);
-  } else {
-    objects.push_back(std::move(*object));
-  }
+  auto objects = buildObjects(program, config, nullptr);
+  if (!objects)
+    return objects.takeError();
   std::vector<std::string> names;
-  for (size_t i = 0; i < objects.size(); ++i)
-    names.push_back(objectName(config, *objects[i], i));
+  for (auto &object : *objects) {
+    report.sections += object->sections.size();
+    names.push_back(object->name + ".o");
+  }
   auto files = makeLinkFiles(program, names);
   if (!files)
     return files.takeError();
   if (std::error_code e = sys::fs::create_directories(config.output))
     return makeError(config.output + ": cannot create: " + e.message());
   std::string directory = config.output + "/";
-  for (size_t i = 0; i < objects.size(); ++i) {
-    SmallVector<char, 0> bytes = writeObject(*objects[i]);
+  for (size_t i = 0; i < names.size(); ++i) {
+    SmallVector<char, 0> bytes = writeObject(*(*objects)[i]);
     if (Error e = writeFile(directory + names[i], {bytes.data(), bytes.size()}))
       return e;
   }
@@ -155,6 +136,43 @@ Expected<DelinkReport> delink(const DelinkConfig &config) {
     if (Error e = writeFile(config.references, listReferences(program)))
       return e;
   return report;
+}
+
+Expected<std::vector<std::unique_ptr<Object>>>
+buildObjects(Program &program, const DelinkConfig &config, PinnedLayout *pinned) {
+  using Granularity = DelinkConfig::Granularity;
+  Granularity granularity = config.granularity;
+  FileMap files;
+  if (granularity == Granularity::Known || granularity == Granularity::File) {
+    auto found = findFiles(program, config);
+    if (!found)
+      return found.takeError();
+    files = std::move(*found);
+    if (!files.isKnown() && granularity == Granularity::File)
+      return program.error(
+          "which source files its functions are of is not known\n>>> neither "
+          "symbols of source files (STT_FILE) nor DWARF say so; "
+          "--debug-file=FILE names a file that has them, --granularity=function "
+          "needs none");
+    granularity = files.isKnown() ? Granularity::File : Granularity::Whole;
+  }
+  if (granularity != Granularity::Whole)
+    cutExceptionTables(program);
+  auto whole = buildObject(program, config, pinned, nullptr);
+  if (!whole)
+    return whole.takeError();
+  (*whole)->name = sys::path::filename(config.app);
+  std::vector<std::unique_ptr<Object>> out;
+  if (granularity == Granularity::Whole) {
+    out.push_back(std::move(*whole));
+    return out;
+  }
+  SplitPlan plan = granularity == Granularity::File
+                       ? planByFile(program, files)
+                       : planByFunction(program, **whole);
+  placeExceptionTables(program, plan);
+  plan.isOrdered = !config.shuffle;
+  return splitObject(**whole, plan);
 }
 
 Error analyzeProgram(Program &program, const DelinkConfig &config) {

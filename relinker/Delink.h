@@ -28,7 +28,9 @@ struct DelinkConfig {
   std::vector<std::string> debugDirs;
   std::optional<uint64_t> shuffle; ///< seed of the order of functions and data
   std::string references; ///< a file for the list of references, or empty
-  bool byFunction = false; ///< an object for each function
+  /// What becomes an object. Known: a source file where any is known, else all.
+  enum class Granularity { Known, Whole, File, Function };
+  Granularity granularity = Granularity::Known;
   bool strict = false; ///< refuse what would be kept together
   bool check = false;  ///< prove the result instead of writing it
 };

@@ -40,6 +40,7 @@ struct ProgramSymbol {
   uint64_t address = 0, size = 0; ///< of STT_TLS: offset in the TLS block
   uint8_t type = 0, binding = 0, visibility = 0;
   unsigned section = 0; ///< index of its section in the app
+  unsigned file = 0; ///< of a local one: its source file's number; 0 unknown
 };
 
 /// A range of the app that becomes a section of an object.
@@ -122,6 +123,10 @@ struct Program {
   const Target &target;
   std::vector<ProgramSymbol> symbols; ///< by address
   bool named = false;                 ///< symbols came from a full table
+  std::vector<std::string> sourceFiles; ///< STT_FILE symbols, by number - 1
+  /// Local symbols of a source file were local in it: GNU ld puts what was
+  /// hidden behind an STT_FILE symbol without a name, others do not tell.
+  bool hiddenApart = false;
   std::vector<UnwindRecord> frames;
   std::vector<Piece> pieces;    ///< by address; not those of TLS
   std::vector<Piece> tlsPieces; ///< .tdata and .tbss
@@ -245,9 +250,25 @@ struct PlacedRelocation {
 llvm::Expected<std::unique_ptr<Object>>
 buildObject(Program &program, const DelinkConfig &config, PinnedLayout *pinned,
             std::vector<PlacedRelocation> *placed);
-/// An object for each section of code; the first has the rest.
+/// Which object each section goes to.
+struct SplitPlan {
+  /// Of the objects, as file names without ".o"; the first has the rest.
+  std::vector<std::string> names;
+  std::vector<std::string> sources; ///< their STT_FILE symbols; empty for none
+  /// By section; 0 where nothing is said.
+  llvm::DenseMap<const ObjectSection *, unsigned> object;
+  bool isOrdered = false; ///< objects come in their order here
+};
+/// An object for each section of code.
+SplitPlan planByFunction(const Program &program, const Object &whole);
+/// The objects that \p plan says and that have a section, the rest first and the
+/// others in the plan's order or that of their first sections in \p whole. Their
+/// names are the plan's.
 llvm::Expected<std::vector<std::unique_ptr<Object>>>
-splitObject(const Object &whole);
+splitObject(const Object &whole, const SplitPlan &plan);
+/// The objects that \p config asks for. In `pinned` mode as buildObject().
+llvm::Expected<std::vector<std::unique_ptr<Object>>>
+buildObjects(Program &program, const DelinkConfig &config, PinnedLayout *pinned);
 /// The arguments that link it again, one a line, and files that they name.
 struct LinkFiles {
   std::vector<std::string> arguments; ///< those of `response`

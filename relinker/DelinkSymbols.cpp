@@ -114,9 +114,20 @@ static Error readTable(Program &program, StringRef elf, StringRef name) {
     auto strings = file->getStringTableForSymtab(s);
     if (!strings)
       return strings.takeError();
+    unsigned source = 0;
+    bool apart = false; // behind an STT_FILE symbol without a name
     for (const Sym &sym : *symbols) {
+      if (sym.getType() == STT_FILE) {
+        auto fileName = sym.getName(*strings);
+        apart = fileName && fileName->empty();
+        if (fileName && !apart)
+          program.sourceFiles.push_back(fileName->str());
+        source = fileName && !apart ? program.sourceFiles.size() : 0;
+        consumeError(fileName.takeError());
+        continue;
+      }
       if (sym.st_shndx == SHN_UNDEF || sym.st_shndx >= SHN_LORESERVE ||
-          sym.getType() == STT_SECTION || sym.getType() == STT_FILE)
+          sym.getType() == STT_SECTION)
         continue;
       auto symbolName = sym.getName(*strings);
       if (!symbolName) {
@@ -127,7 +138,10 @@ static Error readTable(Program &program, StringRef elf, StringRef name) {
         continue;
       program.symbols.push_back({symbolName->str(), sym.st_value, sym.st_size,
                                  sym.getType(), sym.getBinding(),
-                                 sym.getVisibility(), sym.st_shndx});
+                                 sym.getVisibility(), sym.st_shndx,
+                                 sym.getBinding() == STB_LOCAL ? source : 0});
+      if (apart && *symbolName == "_GLOBAL_OFFSET_TABLE_")
+        program.hiddenApart = true;
     }
     program.named = true;
   }
@@ -161,7 +175,7 @@ Error readProgramSymbols(Program &program, const DelinkConfig &config) {
         known.contains(name))
       continue;
     program.symbols.push_back({name.str(), s.st_value, s.st_size, s.getType(),
-                               s.getBinding(), s.getVisibility(), s.st_shndx});
+                               s.getBinding(), s.getVisibility(), s.st_shndx, 0});
   }
   llvm::stable_sort(program.symbols, [](const auto &a, const auto &b) {
     return a.address < b.address;
