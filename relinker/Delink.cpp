@@ -7,8 +7,10 @@
 
 #include "Delink.h"
 #include "DelinkFiles.h"
+#include "DelinkShared.h"
 #include "Error.h"
 #include "Image.h"
+#include "LoaderRules.h"
 #include "OutputFile.h"
 #include "Target.h"
 #include "llvm/Support/FileSystem.h"
@@ -100,6 +102,18 @@ Error writeOutputs(Program &program, const DelinkConfig &config,
   return writeFile(directory + "link.rsp", files->response);
 }
 
+Error writeLibrary(Program &program, const DelinkConfig &config) {
+  auto linked = linkLibrary(program, config);
+  if (!linked)
+    return linked.takeError();
+  StringRef bytes = (*linked)->getBuffer();
+  for (const RuleViolation &v : checkLoaderRules(arrayRefFromStringRef(bytes)))
+    if (!v.warning)
+      return program.error("the linked library breaks a rule of the loader: " +
+                           v.message);
+  return writeFile(config.output, bytes);
+}
+
 void summarize(const Program &program, DelinkReport &report) {
   report.kind = toString(program.image.kind).str();
   for (const Piece &p : program.pieces)
@@ -114,6 +128,11 @@ void summarize(const Program &program, DelinkReport &report) {
 
 } // namespace
 
+bool DelinkConfig::linksLibrary() const {
+  StringRef name = sys::path::filename(output);
+  return asLibrary && (name.ends_with(".so") || name.contains(".so."));
+}
+
 Expected<DelinkReport> delink(const DelinkConfig &config) {
   DelinkReport report;
   report.app = config.app;
@@ -124,12 +143,17 @@ Expected<DelinkReport> delink(const DelinkConfig &config) {
   if (!target)
     return target.takeError();
   Program program(**image, **target);
+  program.asLibrary = config.asLibrary;
+  if (program.asLibrary)
+    if (Error e = refuseAsLibrary(program))
+      return e;
   if (Error e = analyzeProgram(program, config))
     return e;
 
   // Beyond this point nothing is found out any more.
-  if (Error e = config.check ? checkObject(program, config, report)
-                             : writeOutputs(program, config, report))
+  if (Error e = config.check            ? checkObject(program, config, report)
+                : config.linksLibrary() ? writeLibrary(program, config)
+                                        : writeOutputs(program, config, report))
     return e;
   summarize(program, report);
   if (!config.references.empty())
@@ -162,6 +186,9 @@ buildObjects(Program &program, const DelinkConfig &config, PinnedLayout *pinned)
   if (!whole)
     return whole.takeError();
   (*whole)->name = sys::path::filename(config.app);
+  if (program.asLibrary)
+    if (Error e = makeLibrary(program, **whole, config.exports))
+      return e;
   std::vector<std::unique_ptr<Object>> out;
   if (granularity == Granularity::Whole) {
     out.push_back(std::move(*whole));

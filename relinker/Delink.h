@@ -31,6 +31,10 @@ struct DelinkConfig {
   /// What becomes an object. Known: a source file where any is known, else all.
   enum class Granularity { Known, Whole, File, Function };
   Granularity granularity = Granularity::Known;
+  bool asLibrary = false; ///< an executable becomes a shared library
+  std::vector<std::string> exports; ///< what that exports; empty: all global
+  /// Whether `output` is the library and not a directory.
+  bool linksLibrary() const;
   bool strict = false; ///< refuse what would be kept together
   bool check = false;  ///< prove the result instead of writing it
 };

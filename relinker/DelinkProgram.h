@@ -144,6 +144,9 @@ struct Program {
   std::vector<std::string> remarks;
   /// The start-up objects' part stays: the next link has none.
   bool keepsStartUp = false;
+  /// An executable that becomes a library, and what that exports.
+  bool asLibrary = false;
+  std::vector<std::string> exports;
   /// A function that another object defines now: what refers to its entry refers
   /// to `name`. Its code is left out unless it is still `needed`.
   struct Replaced {
@@ -188,6 +191,8 @@ struct Program {
   std::string describe(uint64_t address) const;
 };
 
+/// Of start-up objects, and not of the linker or of code.
+bool isStartUpSymbol(llvm::StringRef name);
 /// Of relocations that go through a slot.
 bool isGotType(uint32_t type);
 /// The relocations that the loader, or a static program's start-up code, applies.
@@ -277,6 +282,13 @@ struct LinkFiles {
 llvm::Expected<LinkFiles>
 makeLinkFiles(const Program &program,
               const std::vector<std::string> &objectNames);
+/// Those for the linker itself, not for a compiler's driver, without the object.
+/// \p link gets the files that they name.
+struct WholeLink;
+llvm::Expected<std::vector<std::string>>
+linkerArguments(const Program &program, WholeLink &link,
+                const std::vector<std::string> &libraryPaths,
+                const std::string &sysroot);
 /// Compares what slots, PLT entries and dynamic relocations of the app mean with
 /// what the object asks for in their place.
 llvm::Error checkMeanings(Program &program, const DelinkConfig &config,

@@ -58,8 +58,7 @@ bool Program::bringsSection(const Section &s) const {
       .Default(false);
 }
 
-/// Of start-up objects, and not of the linker.
-static bool isOfStartUp(StringRef name) {
+bool isStartUpSymbol(StringRef name) {
   return StringSwitch<bool>(name)
       .Cases({"__TMC_END__", "__dso_handle", "_IO_stdin_used"}, true)
       .Cases({"data_start", "__data_start", "__FRAME_END__"}, true)
@@ -71,7 +70,7 @@ static bool isOfStartUp(StringRef name) {
 }
 
 bool Program::bringsSymbol(StringRef name) const {
-  if (isOfStartUp(name))
+  if (isStartUpSymbol(name))
     return !keepsStartUp;
   return StringSwitch<bool>(name)
       .Cases({"_end", "_edata", "__bss_start", "_etext", "etext", "edata"}, true)

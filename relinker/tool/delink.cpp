@@ -89,6 +89,12 @@ std::optional<int> readConfig(const InputArgList &args, DelinkConfig &c) {
                         ": expected file, function or whole");
     c.granularity = *granularity;
   }
+  c.asLibrary = args.hasArg(OPT_shared);
+  c.exports = args.getAllArgValues(OPT_export_symbol);
+  if (c.asLibrary && c.check)
+    return usageError("--shared and --check exclude each other");
+  if (!c.exports.empty() && !c.asLibrary)
+    return usageError("--export-symbol needs --shared");
   uint64_t seed;
   if (const Arg *a = args.getLastArg(OPT_shuffle)) {
     if (StringRef(a->getValue()).getAsInteger(0, seed))
