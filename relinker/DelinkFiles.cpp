@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// DWARF and STT_FILE symbols say it, the latter of local functions only. The
-// rest follows from how linkers work:
+// DWARF and the STT_FILE symbols of GNU ld say it, the latter of local functions
+// only. The rest follows from how linkers work:
 //
 // - Unwind tables lie in the order of the objects, whatever becomes of the code:
 //   a function whose record is between two of one object's is of that object.
@@ -234,7 +234,7 @@ void FileFinder::fill() {
     if (f.cie)
       byCie[f.cie].push_back(&f);
   bool groups = fillGroups(false);
-  bool callers = program.hiddenApart && fillCallers(false);
+  bool callers = !program.sourceFiles.empty() && fillCallers(false);
   bool between = llvm::all_of(byCie, [&](const auto &list) {
     return fillBetween(list.second, false);
   });
@@ -370,13 +370,14 @@ void cutExceptionTables(Program &program) {
       continue;
     }
     uint64_t end = p.end();
-    for (auto [start, place] : tables) {
-      if (start <= p.address || start >= end)
-        continue;
+    for (auto it = llvm::lower_bound(tables, std::pair(p.address + 1, uint64_t(0)));
+         it != tables.end() && it->first < end; ++it) {
+      if (it->first == p.address)
+        continue; // one that two functions use
       Piece front = p;
-      front.size = front.fileSize = start - p.address;
+      front.size = front.fileSize = it->first - p.address;
       out.push_back(front);
-      p.address = start;
+      p.address = it->first;
     }
     p.size = p.fileSize = end - p.address;
     out.push_back(p);

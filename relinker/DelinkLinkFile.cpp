@@ -103,7 +103,7 @@ void LinkFileWriter::writeDynamic() {
       {DF_1_INITFIRST, "initfirst"},
       {DF_1_INTERPOSE, "interpose"}};
   for (auto [flag, option] : flags)
-    if (d.flags1 & flag)
+    if (d.flags1 & flag && !(program.asLibrary && flag == DF_1_NOOPEN))
       argument(Twine("-Wl,-z,") + option);
   if (image.segmentOfType(PT_GNU_EH_FRAME))
     argument("-Wl,--eh-frame-hdr");

@@ -123,10 +123,10 @@ struct Program {
   const Target &target;
   std::vector<ProgramSymbol> symbols; ///< by address
   bool named = false;                 ///< symbols came from a full table
-  std::vector<std::string> sourceFiles; ///< STT_FILE symbols, by number - 1
-  /// Local symbols of a source file were local in it: GNU ld puts what was
-  /// hidden behind an STT_FILE symbol without a name, others do not tell.
-  bool hiddenApart = false;
+  /// STT_FILE symbols, by number - 1, where GNU ld wrote them: each object has one
+  /// there, made up if need be, and what was hidden and not local follows one
+  /// without a name, the last.
+  std::vector<std::string> sourceFiles;
   std::vector<UnwindRecord> frames;
   std::vector<Piece> pieces;    ///< by address; not those of TLS
   std::vector<Piece> tlsPieces; ///< .tdata and .tbss

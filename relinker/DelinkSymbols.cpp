@@ -115,10 +115,12 @@ static Error readTable(Program &program, StringRef elf, StringRef name) {
       return strings.takeError();
     unsigned source = 0;
     bool apart = false; // behind an STT_FILE symbol without a name
+    bool filesKnown = false;
     for (const Sym &sym : *symbols) {
       if (sym.getType() == STT_FILE) {
         auto fileName = sym.getName(*strings);
         apart = fileName && fileName->empty();
+        filesKnown = false;
         if (fileName && !apart)
           program.sourceFiles.push_back(fileName->str());
         source = fileName && !apart ? program.sourceFiles.size() : 0;
@@ -139,9 +141,15 @@ static Error readTable(Program &program, StringRef elf, StringRef name) {
                                  sym.getType(), sym.getBinding(),
                                  sym.getVisibility(), sym.st_shndx,
                                  sym.getBinding() == STB_LOCAL ? source : 0});
-      if (apart && *symbolName == "_GLOBAL_OFFSET_TABLE_")
-        program.hiddenApart = true;
+      filesKnown |= apart && (*symbolName == "_GLOBAL_OFFSET_TABLE_" ||
+                              *symbolName == "_DYNAMIC");
     }
+    // Other linkers add none for an object that lacks it, whose local symbols
+    // then follow that of the object before.
+    if (!filesKnown)
+      program.sourceFiles.clear();
+    for (ProgramSymbol &s : program.symbols)
+      s.file = filesKnown ? s.file : 0;
     program.named = true;
   }
   return Error::success();
