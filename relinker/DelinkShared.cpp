@@ -358,7 +358,14 @@ Error makeLibrary(Program &program, Object &whole,
       if (Error e = maker.rewriteCode(s))
         return e;
   }
-  return maker.exportSymbols(wanted);
+  if (Error e = maker.exportSymbols(wanted))
+    return e;
+  for (StringRef name : program.exports)
+    if (name.find_first_of("\"\\\n") != StringRef::npos)
+      return program.error("can't export a symbol whose name no version script can "
+                           "hold\n>>> remedy: --export-symbol=NAME for those that "
+                           "are needed");
+  return Error::success();
 }
 
 Expected<std::unique_ptr<MemoryBuffer>> linkLibrary(Program &program,
