@@ -6,12 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "Delink.h"
-#include "DelinkProgram.h"
+#include "DelinkFiles.h"
+#include "DelinkShared.h"
 #include "Error.h"
 #include "Image.h"
+#include "LoaderRules.h"
 #include "OutputFile.h"
 #include "Target.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -71,42 +72,24 @@ std::string listReferences(const Program &program) {
   return text;
 }
 
-/// Of a function by its number, since names may be long, and strange.
-std::string objectName(const DelinkConfig &config, const Object &object, size_t n) {
-  if (!n)
-    return (sys::path::filename(config.app) + ".o").str();
-  std::string name = utostr(n) + ".";
-  for (char c : StringRef(object.name).take_front(64))
-    name += isAlnum(c) || c == '_' ? c : '_';
-  return name + ".o";
-}
-
 Error writeOutputs(Program &program, const DelinkConfig &config,
                    DelinkReport &report) {
-  auto object = buildObject(program, config, nullptr, nullptr);
-  if (!object)
-    return object.takeError();
-  report.sections = (*object)->sections.size();
-  std::vector<std::unique_ptr<Object>> objects;
-  if (config.byFunction) {
-    auto parts = splitObject(**object);
-    if (!parts)
-      return parts.takeError();
-    objects = std::move(*parts);
-  } else {
-    objects.push_back(std::move(*object));
-  }
+  auto objects = buildObjects(program, config, nullptr);
+  if (!objects)
+    return objects.takeError();
   std::vector<std::string> names;
-  for (size_t i = 0; i < objects.size(); ++i)
-    names.push_back(objectName(config, *objects[i], i));
+  for (auto &object : *objects) {
+    report.sections += object->sections.size();
+    names.push_back(object->name + ".o");
+  }
   auto files = makeLinkFiles(program, names);
   if (!files)
     return files.takeError();
   if (std::error_code e = sys::fs::create_directories(config.output))
     return makeError(config.output + ": cannot create: " + e.message());
   std::string directory = config.output + "/";
-  for (size_t i = 0; i < objects.size(); ++i) {
-    SmallVector<char, 0> bytes = writeObject(*objects[i]);
+  for (size_t i = 0; i < names.size(); ++i) {
+    SmallVector<char, 0> bytes = writeObject(*(*objects)[i]);
     if (Error e = writeFile(directory + names[i], {bytes.data(), bytes.size()}))
       return e;
   }
@@ -117,6 +100,18 @@ Error writeOutputs(Program &program, const DelinkConfig &config,
     if (Error e = writeFile(directory + "versions.map", files->versionScript))
       return e;
   return writeFile(directory + "link.rsp", files->response);
+}
+
+Error writeLibrary(Program &program, const DelinkConfig &config) {
+  auto linked = linkLibrary(program, config);
+  if (!linked)
+    return linked.takeError();
+  StringRef bytes = (*linked)->getBuffer();
+  for (const RuleViolation &v : checkLoaderRules(arrayRefFromStringRef(bytes)))
+    if (!v.warning)
+      return program.error("the linked library breaks a rule of the loader: " +
+                           v.message);
+  return writeFile(config.output, bytes);
 }
 
 void summarize(const Program &program, DelinkReport &report) {
@@ -133,6 +128,11 @@ void summarize(const Program &program, DelinkReport &report) {
 
 } // namespace
 
+bool DelinkConfig::linksLibrary() const {
+  StringRef name = sys::path::filename(output);
+  return asLibrary && (name.ends_with(".so") || name.contains(".so."));
+}
+
 Expected<DelinkReport> delink(const DelinkConfig &config) {
   DelinkReport report;
   report.app = config.app;
@@ -143,18 +143,63 @@ Expected<DelinkReport> delink(const DelinkConfig &config) {
   if (!target)
     return target.takeError();
   Program program(**image, **target);
+  program.asLibrary = config.asLibrary;
+  if (program.asLibrary)
+    if (Error e = refuseAsLibrary(program))
+      return e;
   if (Error e = analyzeProgram(program, config))
     return e;
 
   // Beyond this point nothing is found out any more.
-  if (Error e = config.check ? checkObject(program, config, report)
-                             : writeOutputs(program, config, report))
+  if (Error e = config.check            ? checkObject(program, config, report)
+                : config.linksLibrary() ? writeLibrary(program, config)
+                                        : writeOutputs(program, config, report))
     return e;
   summarize(program, report);
   if (!config.references.empty())
     if (Error e = writeFile(config.references, listReferences(program)))
       return e;
   return report;
+}
+
+Expected<std::vector<std::unique_ptr<Object>>>
+buildObjects(Program &program, const DelinkConfig &config, PinnedLayout *pinned) {
+  using Granularity = DelinkConfig::Granularity;
+  Granularity granularity = config.granularity;
+  FileMap files;
+  if (granularity == Granularity::Known || granularity == Granularity::File) {
+    auto found = findFiles(program, config);
+    if (!found)
+      return found.takeError();
+    files = std::move(*found);
+    if (!files.isKnown() && granularity == Granularity::File)
+      return program.error(
+          "which source files its functions are of is not known\n>>> neither "
+          "symbols of source files (STT_FILE) nor DWARF say so; "
+          "--debug-file=FILE names a file that has them, --granularity=function "
+          "needs none");
+    granularity = files.isKnown() ? Granularity::File : Granularity::Whole;
+  }
+  if (granularity != Granularity::Whole)
+    cutExceptionTables(program);
+  auto whole = buildObject(program, config, pinned, nullptr);
+  if (!whole)
+    return whole.takeError();
+  (*whole)->name = sys::path::filename(config.app);
+  if (program.asLibrary)
+    if (Error e = makeLibrary(program, **whole, config.exports))
+      return e;
+  std::vector<std::unique_ptr<Object>> out;
+  if (granularity == Granularity::Whole) {
+    out.push_back(std::move(*whole));
+    return out;
+  }
+  SplitPlan plan = granularity == Granularity::File
+                       ? planByFile(program, files)
+                       : planByFunction(program, **whole);
+  placeExceptionTables(program, plan);
+  plan.isOrdered = !config.shuffle;
+  return splitObject(**whole, plan);
 }
 
 Error analyzeProgram(Program &program, const DelinkConfig &config) {

@@ -28,7 +28,13 @@ struct DelinkConfig {
   std::vector<std::string> debugDirs;
   std::optional<uint64_t> shuffle; ///< seed of the order of functions and data
   std::string references; ///< a file for the list of references, or empty
-  bool byFunction = false; ///< an object for each function
+  /// What becomes an object. Known: a source file where any is known, else all.
+  enum class Granularity { Known, Whole, File, Function };
+  Granularity granularity = Granularity::Known;
+  bool asLibrary = false; ///< an executable becomes a shared library
+  std::vector<std::string> exports; ///< what that exports; empty: all global
+  /// Whether `output` is the library and not a directory.
+  bool linksLibrary() const;
   bool strict = false; ///< refuse what would be kept together
   bool check = false;  ///< prove the result instead of writing it
 };

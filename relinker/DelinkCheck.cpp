@@ -99,12 +99,16 @@ void compare(Program &program, uint64_t address, ArrayRef<uint8_t> linked,
 Error checkObject(Program &program, const DelinkConfig &config,
                   DelinkReport &report) {
   PinnedLayout layout;
-  auto object = buildObject(program, config, &layout, nullptr);
-  if (!object)
-    return object.takeError();
-  report.sections = (*object)->sections.size();
-  auto linked = linkPinned(writeObject(**object), pinningScript(program, layout),
-                           program.image.path);
+  auto objects = buildObjects(program, config, &layout);
+  if (!objects)
+    return objects.takeError();
+  std::vector<LinkInput> inputs;
+  for (auto &object : *objects) {
+    report.sections += object->sections.size();
+    std::string name = objects->size() == 1 ? program.image.path : object->name;
+    inputs.push_back({name, writeObject(*object)});
+  }
+  auto linked = linkPinned(inputs, pinningScript(program, layout));
   if (!linked)
     return linked.takeError();
   auto file = object::ELFFile<ELFT>::create((*linked)->getBuffer());

@@ -258,6 +258,12 @@ static bool isPlainData(const Piece &p) {
          p.section->name != ".gcc_except_table";
 }
 
+/// Whether \p r is the operand of a lea: the opcode is in front of its ModRM byte.
+static bool takesAddress(const Program &program, const Reference &r) {
+  ArrayRef<uint8_t> opcode = program.image.bytesAt(r.place - 2, 1);
+  return !opcode.empty() && opcode[0] == 0x8d;
+}
+
 Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
   std::vector<std::pair<uint64_t, uint64_t>> spans;
   for (Reference &r : program.references) {
@@ -273,9 +279,10 @@ Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
       continue;
     if (!spans.empty() && spans.back().second == r.target)
       continue;
-    // crtbegin compares two names of one place, and reads nothing there.
+    // crtbegin compares two names of one place, and reads nothing there; what it
+    // reads and writes (completed.0) is what begins there.
     if (Piece *p = program.pieceAt(r.place); p && p->isStartUp) {
-      r.anchor = before->address;
+      r.anchor = takesAddress(program, r) ? before->address : after->address;
       continue;
     }
     std::string what = "the reference at " + program.describe(r.place) +

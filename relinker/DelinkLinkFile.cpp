@@ -13,6 +13,7 @@
 
 #include "DelinkProgram.h"
 #include "Error.h"
+#include "Link.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FileSystem.h"
@@ -61,6 +62,8 @@ void LinkFileWriter::argument(const Twine &text) {
 }
 
 void LinkFileWriter::writeKind() {
+  if (program.asLibrary)
+    return argument("-shared");
   switch (image.kind) {
   case ImageKind::Pie:
     return argument("-pie");
@@ -79,7 +82,7 @@ void LinkFileWriter::writeKind() {
 
 void LinkFileWriter::writeDynamic() {
   const DynamicTables &d = image.dynamic;
-  if (!image.interpreter.empty())
+  if (!image.interpreter.empty() && !program.asLibrary)
     argument("-Wl,--dynamic-linker=" + image.interpreter);
   if (!d.soname.empty())
     argument("-Wl,-soname," + d.soname);
@@ -100,7 +103,7 @@ void LinkFileWriter::writeDynamic() {
       {DF_1_INITFIRST, "initfirst"},
       {DF_1_INTERPOSE, "interpose"}};
   for (auto [flag, option] : flags)
-    if (d.flags1 & flag)
+    if (d.flags1 & flag && !(program.asLibrary && flag == DF_1_NOOPEN))
       argument(Twine("-Wl,-z,") + option);
   if (image.segmentOfType(PT_GNU_EH_FRAME))
     argument("-Wl,--eh-frame-hdr");
@@ -112,6 +115,15 @@ void LinkFileWriter::writeDynamic() {
 /// What an executable exports a linker can't know from the objects; what a
 /// library does, versions included, it can't either.
 Error LinkFileWriter::writeExports() {
+  if (program.asLibrary) {
+    raw_string_ostream list(out.versionScript);
+    list << "{\nglobal:\n";
+    for (const std::string &name : program.exports)
+      list << "  \"" << name << "\";\n";
+    list << "local: *;\n};\n";
+    argument("-Wl,--version-script=versions.map");
+    return Error::success();
+  }
   ArrayRef<Sym> dynamic = image.dynamicSymbols();
   std::map<StringRef, std::vector<StringRef>> nodes;
   StringMap<unsigned> versions;
@@ -193,6 +205,39 @@ LinkFileWriter::write(const std::vector<std::string> &objectNames) {
 }
 
 } // namespace
+
+Expected<std::vector<std::string>>
+linkerArguments(const Program &program, WholeLink &link,
+                const std::vector<std::string> &libraryPaths,
+                const std::string &sysroot) {
+  auto files = makeLinkFiles(program, {});
+  if (!files)
+    return files.takeError();
+  link.files = {{"dynamic.list", files->dynamicList},
+                {"versions.map", files->versionScript}};
+  std::vector<std::string> out;
+  for (StringRef a : files->arguments) {
+    if (a.empty() || a == "-nodefaultlibs")
+      continue;
+    if (a == "-static-pie")
+      out.insert(out.end(), {"-static", "-pie", "--no-dynamic-linker", "-z", "text"});
+    else if (a.consume_front("-Wl,"))
+      for (SmallVector<StringRef, 4> parts; StringRef part :
+           (a.split(parts, ','), parts))
+        out.push_back(part.str());
+    else
+      out.push_back(a.str());
+  }
+  for (const std::string &d : libraryPaths)
+    out.push_back("-L" + d);
+  for (const char *d : {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
+                        "/lib64", "/usr/lib64", "/lib", "/usr/lib"})
+    out.push_back("-L" + sysroot + d);
+  if (!program.image.interpreter.empty()) // __tls_get_addr
+    out.push_back(sysroot + program.image.interpreter.str());
+  out.insert(out.end(), {"--build-id=none", "--allow-shlib-undefined"});
+  return out;
+}
 
 Expected<LinkFiles> makeLinkFiles(const Program &program,
                                   const std::vector<std::string> &objectNames) {

@@ -70,7 +70,7 @@ void ObjectBuilder::addSection(Piece &piece) {
       name, piece.fileSize ? (pinned || s.type == SHT_NOBITS ? SHT_PROGBITS : s.type)
                            : SHT_NOBITS,
       flags);
-  out.align = piece.isCode()
+  out.align = piece.isCode() || piece.address != s.address
                   ? std::min<uint64_t>(uint64_t(1) << countr_zero(piece.address),
                                        std::max<uint64_t>(s.align, 1))
                   : std::max<uint64_t>(s.align, 1);

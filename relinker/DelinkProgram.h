@@ -40,6 +40,7 @@ struct ProgramSymbol {
   uint64_t address = 0, size = 0; ///< of STT_TLS: offset in the TLS block
   uint8_t type = 0, binding = 0, visibility = 0;
   unsigned section = 0; ///< index of its section in the app
+  unsigned file = 0; ///< of a local one: its source file's number; 0 unknown
 };
 
 /// A range of the app that becomes a section of an object.
@@ -122,6 +123,10 @@ struct Program {
   const Target &target;
   std::vector<ProgramSymbol> symbols; ///< by address
   bool named = false;                 ///< symbols came from a full table
+  /// STT_FILE symbols, by number - 1, where GNU ld wrote them: each object has one
+  /// there, made up if need be, and what was hidden and not local follows one
+  /// without a name, the last.
+  std::vector<std::string> sourceFiles;
   std::vector<UnwindRecord> frames;
   std::vector<Piece> pieces;    ///< by address; not those of TLS
   std::vector<Piece> tlsPieces; ///< .tdata and .tbss
@@ -139,6 +144,9 @@ struct Program {
   std::vector<std::string> remarks;
   /// The start-up objects' part stays: the next link has none.
   bool keepsStartUp = false;
+  /// An executable that becomes a library, and what that exports.
+  bool asLibrary = false;
+  std::vector<std::string> exports;
   /// A function that another object defines now: what refers to its entry refers
   /// to `name`. Its code is left out unless it is still `needed`.
   struct Replaced {
@@ -183,6 +191,8 @@ struct Program {
   std::string describe(uint64_t address) const;
 };
 
+/// Of start-up objects, and not of the linker or of code.
+bool isStartUpSymbol(llvm::StringRef name);
 /// Of relocations that go through a slot.
 bool isGotType(uint32_t type);
 /// The relocations that the loader, or a static program's start-up code, applies.
@@ -245,9 +255,25 @@ struct PlacedRelocation {
 llvm::Expected<std::unique_ptr<Object>>
 buildObject(Program &program, const DelinkConfig &config, PinnedLayout *pinned,
             std::vector<PlacedRelocation> *placed);
-/// An object for each section of code; the first has the rest.
+/// Which object each section goes to.
+struct SplitPlan {
+  /// Of the objects, as file names without ".o"; the first has the rest.
+  std::vector<std::string> names;
+  std::vector<std::string> sources; ///< their STT_FILE symbols; empty for none
+  /// By section; 0 where nothing is said.
+  llvm::DenseMap<const ObjectSection *, unsigned> object;
+  bool isOrdered = false; ///< objects come in their order here
+};
+/// An object for each section of code.
+SplitPlan planByFunction(const Program &program, const Object &whole);
+/// The objects that \p plan says and that have a section, the rest first and the
+/// others in the plan's order or that of their first sections in \p whole. Their
+/// names are the plan's.
 llvm::Expected<std::vector<std::unique_ptr<Object>>>
-splitObject(const Object &whole);
+splitObject(const Object &whole, const SplitPlan &plan);
+/// The objects that \p config asks for. In `pinned` mode as buildObject().
+llvm::Expected<std::vector<std::unique_ptr<Object>>>
+buildObjects(Program &program, const DelinkConfig &config, PinnedLayout *pinned);
 /// The arguments that link it again, one a line, and files that they name.
 struct LinkFiles {
   std::vector<std::string> arguments; ///< those of `response`
@@ -256,6 +282,13 @@ struct LinkFiles {
 llvm::Expected<LinkFiles>
 makeLinkFiles(const Program &program,
               const std::vector<std::string> &objectNames);
+/// Those for the linker itself, not for a compiler's driver, without the object.
+/// \p link gets the files that they name.
+struct WholeLink;
+llvm::Expected<std::vector<std::string>>
+linkerArguments(const Program &program, WholeLink &link,
+                const std::vector<std::string> &libraryPaths,
+                const std::string &sysroot);
 /// Compares what slots, PLT entries and dynamic relocations of the app mean with
 /// what the object asks for in their place.
 llvm::Error checkMeanings(Program &program, const DelinkConfig &config,

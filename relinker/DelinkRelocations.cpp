@@ -87,7 +87,7 @@ ObjectBuilder::Meaning ObjectBuilder::inThread(uint64_t offset, bool exact) {
 
 Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) {
   // In a library a reference that was bound at link time stays bound.
-  bool named = image.kind != ImageKind::Shared;
+  bool named = image.kind != ImageKind::Shared && !program.asLibrary;
   Piece *p = program.pieceAt(r.anchor ? r.anchor : r.target);
   if (p && p->isTls() && !p->output)
     p = nullptr;

@@ -1,19 +1,23 @@
-//===- DelinkSplit.cpp - An object for each function ----------------------===//
+//===- DelinkSplit.cpp - One object becomes several -----------------------===//
 //
 // Part of relink, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Each section of code becomes an object of its own, with its unwind table; the
-// first object has the rest. What refers across gets a hidden global name.
+// Each section goes to the object that a plan says, and unwind tables go with the
+// code; the first object has the rest. What refers across gets a hidden global
+// name.
 //
 //===----------------------------------------------------------------------===//
 
-#include "DelinkProgram.h"
+#include "DelinkFiles.h"
 #include "Error.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Endian.h"
+#include "llvm/Support/Path.h"
 #include <map>
 
 using namespace llvm;
@@ -26,7 +30,7 @@ namespace {
 
 class Splitter {
 public:
-  explicit Splitter(const Object &whole) : whole(whole) {}
+  Splitter(const Object &whole, const SplitPlan &plan) : whole(whole), plan(plan) {}
   Expected<std::vector<std::unique_ptr<Object>>> split();
 
 private:
@@ -36,6 +40,7 @@ private:
     ObjectSection *frames = nullptr;
     std::map<uint64_t, uint64_t> cies; ///< by offset in the whole's .eh_frame
   };
+  Part &addPart(unsigned number);
   void placeSections();
   void placeSymbols();
   ObjectSymbol *symbolIn(Part &part, const ObjectSymbol &s);
@@ -50,26 +55,52 @@ private:
   }
 
   const Object &whole;
+  const SplitPlan &plan;
   std::deque<Part> parts;
+  DenseMap<unsigned, Part *> partByNumber;
+  StringSet<> globals; ///< names in the whole
   DenseMap<const ObjectSection *, Part *> partBySection;
   DenseMap<const ObjectSection *, ObjectSection *> copies;
   DenseMap<const ObjectSymbol *, std::string> names;
 };
 
+/// A linker takes a local symbol to be of the last STT_FILE symbol in front of
+/// it, so what is of no file says so.
+Splitter::Part &Splitter::addPart(unsigned number) {
+  Part &part = parts.emplace_back();
+  part.object->name = plan.names[number];
+  partByNumber[number] = &part;
+  if (!plan.sources.empty()) {
+    ObjectSymbol &file = part.object->addSymbol(plan.sources[number]);
+    file.kind = ObjectSymbol::Kind::Absolute;
+    file.type = STT_FILE;
+    file.binding = STB_LOCAL;
+  }
+  return part;
+}
+
 void Splitter::placeSections() {
-  Part &rest = parts.emplace_back();
+  addPart(0);
+  if (plan.isOrdered) {
+    BitVector used(plan.names.size());
+    for (const ObjectSection &s : whole.sections)
+      used.set(plan.object.lookup(&s));
+    for (unsigned number : used.set_bits())
+      if (number)
+        addPart(number);
+  }
   for (const ObjectSection &s : whole.sections) {
     if (s.type == SHT_X86_64_UNWIND || StringRef(s.name).starts_with(".note"))
       continue; // of each object
-    Part &part = s.isCode() ? parts.emplace_back() : rest;
+    unsigned number = plan.object.lookup(&s);
+    Part *known = partByNumber.lookup(number);
+    Part &part = known ? *known : addPart(number);
     ObjectSection &copy = part.object->addSection(s.name, s.type, s.flags);
     copy.align = s.align;
     copy.size = s.size;
     copy.data = s.data;
     partBySection[&s] = &part;
     copies[&s] = &copy;
-    if (s.isCode())
-      part.object->name = StringRef(s.name).substr(s.name.rfind('.') + 1).str();
   }
   for (Part &part : parts)
     for (const ObjectSection &s : whole.sections)
@@ -94,13 +125,22 @@ void Splitter::placeSymbols() {
   }
 }
 
-/// Of \p s where it is used: its own if that is global, else a hidden one.
+/// Of \p s where it is used: its own if that is global, else a hidden one that
+/// tells which is meant, as compilers name parts of functions.
 const std::string &Splitter::globalName(const ObjectSymbol &s) {
   auto [it, fresh] = names.try_emplace(&s);
   if (!fresh)
     return it->second;
-  it->second = s.isLocal() ? "delink." + std::to_string(names.size()) : s.name;
+  it->second = s.name;
   if (s.isLocal()) {
+    StringRef name = s.isSection() ? s.section->name : s.name;
+    constexpr StringLiteral mark = ".delink.";
+    name = name.take_front(name.find(mark)); // it was delinked before
+    for (size_t n = names.size();; n += whole.symbols.size()) {
+      it->second = linkableName(name) + (mark + Twine(n)).str();
+      if (!globals.contains(it->second))
+        break;
+    }
     Part *home = partOf(s.section);
     ObjectSymbol &alias = home->object->addSymbol(it->second);
     alias.kind = ObjectSymbol::Kind::Defined;
@@ -124,7 +164,10 @@ ObjectSymbol *Splitter::symbolIn(Part &part, const ObjectSymbol &s) {
   std::string name = elsewhere ? globalName(s) : s.name;
   known = &part.object->addSymbol(name);
   known->kind = elsewhere ? ObjectSymbol::Kind::Undefined : s.kind;
-  known->binding = elsewhere ? uint8_t(STB_GLOBAL) : s.binding;
+  bool isNumber = s.kind == ObjectSymbol::Kind::Absolute; // of each object
+  known->binding = elsewhere  ? uint8_t(STB_GLOBAL)
+                   : isNumber ? uint8_t(STB_LOCAL)
+                              : s.binding;
   known->type = s.type == STT_TLS ? uint8_t(STT_TLS) : uint8_t(STT_NOTYPE);
   known->value = elsewhere ? 0 : s.value;
   return known;
@@ -187,6 +230,9 @@ Error Splitter::splitFrames(const ObjectSection &frames) {
 }
 
 Expected<std::vector<std::unique_ptr<Object>>> Splitter::split() {
+  for (const ObjectSymbol &s : whole.symbols)
+    if (!s.isLocal())
+      globals.insert(s.name);
   placeSections();
   placeSymbols();
   for (const ObjectSection &s : whole.sections)
@@ -205,8 +251,24 @@ Expected<std::vector<std::unique_ptr<Object>>> Splitter::split() {
 
 } // namespace
 
-Expected<std::vector<std::unique_ptr<Object>>> splitObject(const Object &whole) {
-  return Splitter(whole).split();
+SplitPlan planByFunction(const Program &program, const Object &whole) {
+  SplitPlan plan;
+  plan.names.push_back(sys::path::filename(program.image.path).str());
+  for (const ObjectSection &s : whole.sections) {
+    if (!s.isCode() || StringRef(s.name).starts_with(".note"))
+      continue;
+    // Numbered, since names may be long, and strange.
+    size_t number = plan.names.size();
+    StringRef name = StringRef(s.name).substr(s.name.rfind('.') + 1);
+    plan.object[&s] = number;
+    plan.names.push_back(utostr(number) + "." + safeFileName(name));
+  }
+  return plan;
+}
+
+Expected<std::vector<std::unique_ptr<Object>>> splitObject(const Object &whole,
+                                                           const SplitPlan &plan) {
+  return Splitter(whole, plan).split();
 }
 
 } // namespace relink

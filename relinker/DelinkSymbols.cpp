@@ -58,8 +58,7 @@ bool Program::bringsSection(const Section &s) const {
       .Default(false);
 }
 
-/// Of start-up objects, and not of the linker.
-static bool isOfStartUp(StringRef name) {
+bool isStartUpSymbol(StringRef name) {
   return StringSwitch<bool>(name)
       .Cases({"__TMC_END__", "__dso_handle", "_IO_stdin_used"}, true)
       .Cases({"data_start", "__data_start", "__FRAME_END__"}, true)
@@ -71,7 +70,7 @@ static bool isOfStartUp(StringRef name) {
 }
 
 bool Program::bringsSymbol(StringRef name) const {
-  if (isOfStartUp(name))
+  if (isStartUpSymbol(name))
     return !keepsStartUp;
   return StringSwitch<bool>(name)
       .Cases({"_end", "_edata", "__bss_start", "_etext", "etext", "edata"}, true)
@@ -114,9 +113,22 @@ static Error readTable(Program &program, StringRef elf, StringRef name) {
     auto strings = file->getStringTableForSymtab(s);
     if (!strings)
       return strings.takeError();
+    unsigned source = 0;
+    bool apart = false; // behind an STT_FILE symbol without a name
+    bool filesKnown = false;
     for (const Sym &sym : *symbols) {
+      if (sym.getType() == STT_FILE) {
+        auto fileName = sym.getName(*strings);
+        apart = fileName && fileName->empty();
+        filesKnown = false;
+        if (fileName && !apart)
+          program.sourceFiles.push_back(fileName->str());
+        source = fileName && !apart ? program.sourceFiles.size() : 0;
+        consumeError(fileName.takeError());
+        continue;
+      }
       if (sym.st_shndx == SHN_UNDEF || sym.st_shndx >= SHN_LORESERVE ||
-          sym.getType() == STT_SECTION || sym.getType() == STT_FILE)
+          sym.getType() == STT_SECTION)
         continue;
       auto symbolName = sym.getName(*strings);
       if (!symbolName) {
@@ -127,8 +139,17 @@ static Error readTable(Program &program, StringRef elf, StringRef name) {
         continue;
       program.symbols.push_back({symbolName->str(), sym.st_value, sym.st_size,
                                  sym.getType(), sym.getBinding(),
-                                 sym.getVisibility(), sym.st_shndx});
+                                 sym.getVisibility(), sym.st_shndx,
+                                 sym.getBinding() == STB_LOCAL ? source : 0});
+      filesKnown |= apart && (*symbolName == "_GLOBAL_OFFSET_TABLE_" ||
+                              *symbolName == "_DYNAMIC");
     }
+    // Other linkers add none for an object that lacks it, whose local symbols
+    // then follow that of the object before.
+    if (!filesKnown)
+      program.sourceFiles.clear();
+    for (ProgramSymbol &s : program.symbols)
+      s.file = filesKnown ? s.file : 0;
     program.named = true;
   }
   return Error::success();
@@ -161,7 +182,7 @@ Error readProgramSymbols(Program &program, const DelinkConfig &config) {
         known.contains(name))
       continue;
     program.symbols.push_back({name.str(), s.st_value, s.st_size, s.getType(),
-                               s.getBinding(), s.getVisibility(), s.st_shndx});
+                               s.getBinding(), s.getVisibility(), s.st_shndx, 0});
   }
   llvm::stable_sort(program.symbols, [](const auto &a, const auto &b) {
     return a.address < b.address;

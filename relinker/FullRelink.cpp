@@ -79,11 +79,11 @@ void FullRelink::notePlaces() {
          t.kind == LinkTarget::Kind::Export) &&
         (t.type == STT_TLS || !program.replaced.contains(t.address)))
       program.places.push_back({t.linkName, t.address, t.size, t.type,
-                                STB_GLOBAL, STV_HIDDEN, 0});
+                                STB_GLOBAL, STV_HIDDEN, 0, 0});
   auto add = [&](StringRef name, uint64_t address) {
     if (address)
       program.places.push_back(
-          {name.str(), address, 0, STT_FUNC, STB_GLOBAL, STV_HIDDEN, 0});
+          {name.str(), address, 0, STT_FUNC, STB_GLOBAL, STV_HIDDEN, 0, 0});
   };
   add("relink.entry", image.header.e_entry);
   for (auto [tag, value] : image.dynamic.entries)
@@ -162,41 +162,17 @@ Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input)
   return writeObject(**object);
 }
 
-/// delink's arguments are for a compiler driver; these for the linker itself.
 Expected<std::vector<std::string>> FullRelink::arguments(WholeLink &link) {
-  auto files = makeLinkFiles(program, {});
-  if (!files)
-    return files.takeError();
-  link.files = {{"dynamic.list", files->dynamicList},
-                {"versions.map", files->versionScript}};
-  std::vector<std::string> out;
-  for (StringRef a : files->arguments) {
-    if (a.empty() || a == "-nodefaultlibs")
-      continue;
-    if (a == "-static-pie")
-      out.insert(out.end(), {"-static", "-pie", "--no-dynamic-linker", "-z", "text"});
-    else if (a.consume_front("-Wl,"))
-      for (SmallVector<StringRef, 4> parts; StringRef part :
-           (a.split(parts, ','), parts))
-        out.push_back(part.str());
-    else
-      out.push_back(a.str());
-  }
-  for (const std::string &d : config.libraryPaths)
-    out.push_back("-L" + d);
-  for (const char *d : {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
-                        "/lib64", "/usr/lib64", "/lib", "/usr/lib"})
-    out.push_back("-L" + config.sysroot + d);
+  auto out = linkerArguments(program, link, config.libraryPaths, config.sysroot);
+  if (!out)
+    return out.takeError();
   for (const std::string &name : plan.newDependencies)
-    out.push_back("-l:" + name);
-  if (!image.interpreter.empty()) // __tls_get_addr
-    out.push_back(config.sysroot + image.interpreter.str());
+    out->push_back("-l:" + name);
   for (const ObjectSymbol *s : plan.exports)
-    out.push_back("--export-dynamic-symbol=" + s->name);
+    out->push_back("--export-dynamic-symbol=" + s->name);
   if (image.header.e_entry)
-    out.insert(out.end(), {"-e", "relink.entry"});
-  out.insert(out.end(), {"-init", "relink.init", "-fini", "relink.fini",
-                         "--build-id=none", "--allow-shlib-undefined"});
+    out->insert(out->end(), {"-e", "relink.entry"});
+  out->insert(out->end(), {"-init", "relink.init", "-fini", "relink.fini"});
   return out;
 }
 

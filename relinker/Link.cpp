@@ -18,6 +18,7 @@
 #include "Error.h"
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
@@ -461,8 +462,23 @@ linkPatch(const Image &image, const Plan &plan, const LinkInputs &inputs,
 }
 
 Expected<std::unique_ptr<MemoryBuffer>>
-linkPinned(ArrayRef<char> object, const std::string &script, StringRef name) {
-  auto input = MemoryFile::create({object.data(), object.size()});
+linkPinned(ArrayRef<LinkInput> objects, const std::string &script) {
+  std::string name = objects.size() == 1 ? objects[0].name : "objects";
+  std::unique_ptr<MemoryBuffer> archive;
+  if (objects.size() > 1) { // maybe more than a process may open files
+    std::vector<NewArchiveMember> members;
+    for (const LinkInput &object : objects)
+      members.emplace_back(MemoryBufferRef(
+          {object.bytes.data(), object.bytes.size()}, object.name));
+    auto written = writeArchiveToBuffer(members, SymtabWritingMode::NoSymtab,
+                                        object::Archive::K_GNU, true, false);
+    if (!written)
+      return written.takeError();
+    archive = std::move(*written);
+  }
+  auto input = MemoryFile::create(
+      archive ? archive->getBuffer()
+              : StringRef(objects[0].bytes.data(), objects[0].bytes.size()));
   if (!input)
     return input.takeError();
   auto rules = MemoryFile::create(script);
@@ -471,8 +487,8 @@ linkPinned(ArrayRef<char> object, const std::string &script, StringRef name) {
   return runLld({"ld.lld", "-e", "0", "-static", "-no-pie", "--no-gc-sections",
                  "--build-id=none", "--no-check-sections", "--threads=1",
                  "-z", "norelro", "-z", "nognustack", "-z", "max-page-size=4096",
-                 "-T", rules->path(), input->path()},
-                {{input->path(), name.str()}, {rules->path(), "relink's script"}},
+                 "-T", rules->path(), "--whole-archive", input->path()},
+                {{input->path(), name}, {rules->path(), "relink's script"}},
                 "pinned link");
 }
 

@@ -35,11 +35,10 @@ llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 linkPatch(const Image &image, const Plan &plan, const LinkInputs &inputs,
           const Placement &placement);
 
-/// Links \p object by \p script into an executable at fixed addresses, as
-/// `delink --check` does; \p name is what messages call it.
+/// Links \p objects by \p script into an executable at fixed addresses, as
+/// `delink --check` does.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
-linkPinned(llvm::ArrayRef<char> object, const std::string &script,
-           llvm::StringRef name);
+linkPinned(llvm::ArrayRef<LinkInput> objects, const std::string &script);
 
 /// A link of a whole program. Arguments may name `files`.
 struct WholeLink {

@@ -135,6 +135,12 @@ struct DisplacedCode {
   bool calls = false;
 };
 
+/// What does the work of an instruction with a slot's value, which it loads.
+struct SlotCode {
+  std::vector<uint8_t> code;
+  uint64_t field = 0; ///< offset of the slot's 32-bit PC-relative field, in `code`
+};
+
 struct ObjectRelocation;
 
 /// What a linker made of a relocation.
@@ -188,6 +194,12 @@ public:
   virtual AddressFlow
   followAddresses(llvm::ArrayRef<uint8_t> instruction) const = 0;
 
+  /// The whole instruction \p instruction, whose 32-bit field at \p field leads
+  /// to a symbol, or with \p thread is an offset from the thread pointer, with
+  /// what a slot holds plus \p offset in its place. An error says why it can't.
+  virtual llvm::Expected<SlotCode>
+  goThroughSlot(llvm::ArrayRef<uint8_t> instruction, unsigned field,
+                int32_t offset, bool thread) const = 0;
 
   /// The instructions of \p body, at \p entry, that a redirect may overwrite,
   /// and a jump to what follows them. An error when they can't stand elsewhere,

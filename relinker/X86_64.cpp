@@ -61,6 +61,10 @@ public:
                                         uint64_t entry) const override {
     return displaceEntryX86_64(*this, body, entry);
   }
+  Expected<SlotCode> goThroughSlot(ArrayRef<uint8_t> instruction, unsigned field,
+                                   int32_t offset, bool thread) const override {
+    return goThroughSlotX86_64(instruction, field, offset, thread);
+  }
   FieldUse fieldUse(ArrayRef<uint8_t> before) const override {
     return fieldUseX86_64(before);
   }

@@ -27,6 +27,9 @@ bool readLinkedFieldX86_64(llvm::ArrayRef<uint8_t> object, uint64_t place,
                            LinkedField &out);
 
 // See the members of Target of these names.
+llvm::Expected<SlotCode> goThroughSlotX86_64(llvm::ArrayRef<uint8_t> instruction,
+                                             unsigned field, int32_t offset,
+                                             bool thread);
 llvm::Expected<Redirect> planRedirectX86_64(const Target &target,
                                             const RedirectSite &site,
                                             uint64_t destination);

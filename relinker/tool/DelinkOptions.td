@@ -17,8 +17,10 @@ multiclass Eq<string name, string metavar, string help> {
 
 def grp_how : OptionGroup<"how">, HelpText<"WHAT IS WRITTEN">;
 let Group = grp_how in {
-def o : JoinedOrSeparate<["-"], "o">, MetaVarName<"<dir>">, HelpText<"Write the object and link.rsp to this directory">;
-defm granularity : Eq<"granularity", "<what>", "How many objects: whole, or function for one each and one for the data">;
+def o : JoinedOrSeparate<["-"], "o">, MetaVarName<"<dir>">, HelpText<"Write the objects and link.rsp to this directory">;
+defm granularity : Eq<"granularity", "<what>", "What becomes an object: file, function or whole (default: file where symbols or DWARF know, else whole)">;
+def shared : F<"shared", "Make a shared library of an executable: -o libapp.so links it, -o DIR writes objects for it">;
+defm export_symbol : Eq<"export-symbol", "<name>", "With --shared: export only this function or variable; may be repeated">;
 defm shuffle : Eq<"shuffle", "<seed>", "Order functions and data at random, so that a wrong reference shows">;
 defm references : Eq<"references", "<file>", "List each reference: its place, type, meaning, and how it is known">;
 def strict : F<"strict", "Refuse what would be kept together because it can't be proven apart">;

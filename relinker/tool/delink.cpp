@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Delink.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Option/ArgList.h"
 #include "llvm/Option/OptTable.h"
 #include "llvm/Option/Option.h"
@@ -76,11 +77,24 @@ std::optional<int> readConfig(const InputArgList &args, DelinkConfig &c) {
   if (c.output.empty() != c.check)
     return usageError(c.check ? "--check writes no output; leave -o out"
                               : "no output named; use -o DIR, or --check");
-  StringRef granularity = args.getLastArgValue(OPT_granularity, "whole");
-  c.byFunction = granularity == "function";
-  if (granularity != "whole" && !c.byFunction)
-    return usageError("--granularity=" + granularity +
-                      ": not supported yet; expected whole or function");
+  if (const Arg *a = args.getLastArg(OPT_granularity)) {
+    using Granularity = DelinkConfig::Granularity;
+    auto granularity = StringSwitch<std::optional<Granularity>>(a->getValue())
+                           .Case("whole", Granularity::Whole)
+                           .Case("file", Granularity::File)
+                           .Case("function", Granularity::Function)
+                           .Default(std::nullopt);
+    if (!granularity)
+      return usageError(Twine("--granularity=") + a->getValue() +
+                        ": expected file, function or whole");
+    c.granularity = *granularity;
+  }
+  c.asLibrary = args.hasArg(OPT_shared);
+  c.exports = args.getAllArgValues(OPT_export_symbol);
+  if (c.asLibrary && c.check)
+    return usageError("--shared and --check exclude each other");
+  if (!c.exports.empty() && !c.asLibrary)
+    return usageError("--export-symbol needs --shared");
   uint64_t seed;
   if (const Arg *a = args.getLastArg(OPT_shuffle)) {
     if (StringRef(a->getValue()).getAsInteger(0, seed))

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Delinks installed programs, links them again, and compares what they print.
 
-  programs.py [--linkers bfd,lld,mold] [--seeds 1,2] [--lld DIR] [NAME...]
+  programs.py [--linkers bfd,lld,mold] [--seeds 1,2] [--lld DIR] [--shared] [NAME...]
 
 Each is delinked with each seed as the order of its functions and data, linked by
 each linker, and run on real inputs beside the original. Prints a table; the exit
 status says whether all that were delinked gave the same output. A program that is
 not installed is left out, one that delink refuses is listed with its reason.
+With --shared each becomes a shared library, and another program calls its main().
 """
 import argparse
 import os
@@ -48,6 +49,36 @@ RUNS = {
 }
 
 
+# Loads the library argv[1] and calls its main() with what follows.
+HOST = """
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+extern char **environ;
+int main(int argc, char **argv) {
+  void *library = dlopen(argv[1], RTLD_NOW);
+  int (*call)(int, char **, char **) = library ? dlsym(library, "main") : 0;
+  if (!call) return fprintf(stderr, "%s\\n", dlerror()), 99;
+  exit(call(argc - 2, argv + 2, environ));
+}
+"""
+
+
+def make_shared(path, name, seed, d):
+    """A program that calls main() of a library; what delink says against it."""
+    os.makedirs(d)
+    status, _, err = run(f"delink --shared {path} -o {d}/lib.so --shuffle={seed} -q")
+    if status:
+        return err
+    with open(f"{d}/host.c", "w") as f:
+        f.write(HOST)
+    run(f"cc -w {d}/host.c -o {d}/host")
+    with open(f"{d}/{name}", "w") as f:
+        f.write(f'#!/bin/sh\nexec {d}/host {d}/lib.so {d}/{name} "$@"\n')
+    os.chmod(f"{d}/{name}", 0o755)
+    return b""
+
+
 def run(command, cwd=None):
     r = subprocess.run(["bash", "-c", command], capture_output=True, cwd=cwd,
                        env={**os.environ, "LC_ALL": "C", "TZ": "UTC"}, timeout=120)
@@ -76,9 +107,15 @@ def check(name, args, work):
     results = []
     for seed in args.seeds.split(","):
         d = os.path.join(work, name + "." + seed)
-        status, _, err = run(f"delink {path} -o {d} --shuffle={seed} -q")
-        if status:
+        if args.shared:
+            err = make_shared(path, name, seed, d)
+        else:
+            _, _, err = run(f"delink {path} -o {d} --shuffle={seed} -q")
+        if err:
             return level(path), None, err.decode().split("\n")[0].split(": ", 2)[-1]
+        if args.shared:
+            results.append((seed, outputs(f"{d}/{name}", RUNS[name]) == expected))
+            continue
         for linker in args.linkers.split(","):
             out = os.path.join(d, linker)
             os.makedirs(out)
@@ -94,6 +131,7 @@ def main():
     parser.add_argument("--linkers", default="bfd,lld,mold")
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--lld", default="/usr/lib/llvm-22/bin")
+    parser.add_argument("--shared", action="store_true")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     if not shutil.which("delink"):
