@@ -29,6 +29,8 @@ struct DelinkConfig {
   std::optional<uint64_t> shuffle; ///< seed of the order of functions and data
   std::string references; ///< a file for the list of references, or empty
   bool byFunction = false; ///< an object for each function
+  /// Take numbers that are addresses by form for such.
+  bool assumeAddresses = false;
   bool strict = false; ///< refuse what would be kept together
   bool check = false;  ///< prove the result instead of writing it
 };

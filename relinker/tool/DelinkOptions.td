@@ -21,6 +21,7 @@ def o : JoinedOrSeparate<["-"], "o">, MetaVarName<"<dir>">, HelpText<"Write the 
 defm granularity : Eq<"granularity", "<what>", "How many objects: whole, or function for one each and one for the data">;
 defm shuffle : Eq<"shuffle", "<seed>", "Order functions and data at random, so that a wrong reference shows">;
 defm references : Eq<"references", "<file>", "List each reference: its place, type, meaning, and how it is known">;
+def assume_addresses : F<"assume-addresses", "In a program at fixed addresses, or static, take numbers that look like addresses for such: nothing proves them">;
 def strict : F<"strict", "Refuse what would be kept together because it can't be proven apart">;
 }
 
