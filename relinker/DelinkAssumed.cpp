@@ -130,8 +130,7 @@ bool endsBeforeCopy(const Program &program, uint64_t value, Reference &r) {
 }
 
 /// Whether \p code goes on to use register \p number as a number: in 32-bit
-/// arithmetic or stores, as the operand of a multiplication or a shift, or in
-/// a conversion.
+/// arithmetic or stores, as the operand of a multiplication or in a conversion.
 bool isUsedAsNumber(const Target &target, uint64_t address,
                     ArrayRef<uint8_t> code, unsigned number) {
   Instruction i;
@@ -167,9 +166,11 @@ bool isUsedAsNumber(const Target &target, uint64_t address,
         return true; // cvtsi2ss, cvtsi2sd
       if (two && op == 0x6e && narrow && !wide && isRm)
         return true; // movd
-      if (!two && isRm && (op == 0x69 || op == 0x6b || op == 0xc1 || op == 0xd1 ||
-                           op == 0xd3 || (op == 0xf7 && (modRm >> 3 & 7) >= 4)))
-        return true; // imul, shifts, mul and div
+      // Shifts by a register, mul, div. What compilers shift or multiply by a
+      // constant is no number: they would know the result.
+      if (!two && isRm && ((op == 0xd3 && !wide) ||
+                           (op == 0xf7 && (modRm >> 3 & 7) >= 4)))
+        return true;
     }
     if ((i.generalWritten >> number & 1) || i.isCall || i.isBranch || i.endsFlow)
       return false;
@@ -211,6 +212,18 @@ void WordReader::read(const Piece &piece) {
            assumeAddress(program, value, r, true) &&
            (!r.anchor || program.pieceAt(value));
   };
+  // Structures have their pointers a few words apart.
+  auto isAmongAddresses = [&](uint64_t at) {
+    // Nor is what leads to the start of a string.
+    ArrayRef<uint8_t> before = image.bytesAt(wordAt(at) - 1, 1);
+    if (!before.empty() && !before[0])
+      return true;
+    Reference r;
+    for (uint64_t n = at - std::min<uint64_t>(at, 64); n <= at + 64; n += 8)
+      if (uint64_t value = wordAt(n); !isText(value) && isOne(value, r))
+        return true;
+    return false;
+  };
   for (uint64_t at = alignTo(piece.address, 8) - piece.address;
        at + 8 <= bytes.size(); at += 8) {
     uint64_t value = wordAt(at);
@@ -223,17 +236,11 @@ void WordReader::read(const Piece &piece) {
         ++inside;
       continue;
     }
-    // A string that stands among strings is one; not where pointers are.
-    Reference neighbor;
-    if (isText(value) && !isOne(wordAt(at + 8), neighbor) &&
-        (at < 8 || !isOne(wordAt(at - 8), neighbor))) {
-      ArrayRef<uint8_t> before = image.bytesAt(value - 1, 1);
-      bool starts = program.functionStarts.contains(value) ||
-                    (!before.empty() && before[0] == 0);
-      if (!starts) {
-        ++texts;
-        continue;
-      }
+    // A string that stands among strings is one.
+    if (isText(value) && !program.functionStarts.contains(value) &&
+        !isAmongAddresses(at)) {
+      ++texts;
+      continue;
     }
     r.type = R_X86_64_64;
     r.evidence = Evidence::Assumed;
@@ -400,7 +407,9 @@ void Program::interpretAssumed(Reference &r) const {
     r.weak = isWeak;
   };
   const Header header(image);
-  if (header.contains(r.target) && r.type != R_X86_64_PLT32) {
+  // What is called, or asked for through a slot, at 0 is not there.
+  bool maybeNone = !r.target && (r.type == R_X86_64_PLT32 || isGotType(r.type));
+  if (header.contains(r.target) && !maybeNone) {
     uint64_t offset = r.target - *header.address;
     named("__ehdr_start");
     r.target = offset;
@@ -412,6 +421,14 @@ void Program::interpretAssumed(Reference &r) const {
     return named("_start");
   if (pieceAt(r.target) || r.anchor)
     return;
+  // The block that data becomes has these tables in it, as they were.
+  if (image.dynamic.address && r.target == image.dynamic.address)
+    return named("_DYNAMIC");
+  const Section *got = image.section(".got.plt");
+  if (!got)
+    got = image.section(".got");
+  if (got && r.target == got->address)
+    return named("_GLOBAL_OFFSET_TABLE_");
   for (const Section &s : image.sections) {
     if (!s.isAlloc() || !s.size)
       continue;

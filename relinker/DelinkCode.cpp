@@ -419,7 +419,7 @@ void collect(Program &program, std::vector<CodeFindings> &found,
 void sortTargets(const Program &program, std::vector<uint64_t> &targets) {
   for (const Reference &r : program.references)
     if ((r.evidence == Evidence::DynamicRelocation ||
-         r.evidence == Evidence::Kept) &&
+         r.evidence == Evidence::Kept || r.evidence == Evidence::Assumed) &&
         r.kind == Reference::Kind::Address)
       targets.push_back(r.target);
   llvm::sort(targets);
@@ -465,7 +465,8 @@ Error readCodeReferences(Program &program) {
             CodeView code;
             if (Error e = decode(program, target, piece, code))
               return e;
-            return readFlowReferences(program, piece, code, all.dataTargets, out);
+            return readFlowReferences(program, target, piece, code,
+                                      all.dataTargets, out);
           },
           found))
     return e;

@@ -365,11 +365,12 @@ Error Flow::read() {
 
 } // namespace flow
 
-Error readFlowReferences(const Program &program, const Piece &piece,
+Error readFlowReferences(const Program &program, const Target &target,
+                         const Piece &piece,
                          const CodeView &code,
                          const std::vector<uint64_t> &dataTargets,
                          CodeFindings &out) {
-  return flow::Flow(program, piece, code, dataTargets, out).read();
+  return flow::Flow(program, target, piece, code, dataTargets, out).read();
 }
 
 } // namespace relink

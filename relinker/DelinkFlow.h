@@ -72,9 +72,10 @@ private:
 
 class Flow {
 public:
-  Flow(const Program &program, const Piece &piece, const CodeView &code,
+  Flow(const Program &program, const Target &target, const Piece &piece,
+       const CodeView &code,
        const std::vector<uint64_t> &dataTargets, CodeFindings &out)
-      : program(program), piece(piece), code(code), dataTargets(dataTargets),
+      : program(program), target(target), piece(piece), code(code), dataTargets(dataTargets),
         out(out), followsThreads(program.image.kind != ImageKind::Shared &&
                                  program.image.segmentOfType(llvm::ELF::PT_TLS)) {}
   llvm::Error read();
@@ -116,6 +117,7 @@ private:
   bool seed();
 
   const Program &program;
+  const Target &target; ///< this thread's
   const Piece &piece;
   const CodeView &code;
   const std::vector<uint64_t> &dataTargets;

@@ -270,7 +270,8 @@ struct CodeFindings {
   std::vector<std::string> remarks;
 };
 /// Jump tables that \p code uses, and its thread-local operands.
-llvm::Error readFlowReferences(const Program &program, const Piece &piece,
+llvm::Error readFlowReferences(const Program &program, const Target &target,
+                               const Piece &piece,
                                const CodeView &code,
                                const std::vector<uint64_t> &dataTargets,
                                CodeFindings &out);

@@ -133,16 +133,16 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
 
 /// Whether an instruction of another function starts at \p address.
 bool Flow::startsInstruction(uint64_t address) const {
-  if (program.functionStarts.contains(address))
-    return true;
   const Piece *p = program.pieceAt(address);
   if (!p || !p->isCode())
     return false;
+  if (program.functionStarts.contains(address))
+    return true;
   ArrayRef<uint8_t> bytes = program.image.bytesAt(p->address, p->size);
   Instruction i;
   uint64_t at = p->address;
   for (; at < address; at += i.size)
-    if (!program.target.measureQuickly(bytes.drop_front(at - p->address), at, i))
+    if (!target.measure(bytes.drop_front(at - p->address), at, i))
       return false;
   return at == address;
 }
@@ -158,15 +158,16 @@ bool Flow::addAddressTable(uint64_t table, bool isProven) {
     return false;
   ArrayRef<uint8_t> bytes = program.image.bytesAt(
       table, data->address + std::min(data->fileSize, data->size) - table);
+  auto known = llvm::upper_bound(dataTargets, table);
+  uint64_t next = known == dataTargets.end() ? UINT64_MAX : *known;
   std::vector<uint64_t> targets;
   for (uint64_t at = 0; at + 8 <= bytes.size(); at += 8) {
     uint64_t target = read64le(&bytes[at]);
     bool inside = target - piece.address < piece.size ? bool(code.at(target))
                                                       : target == piece.end();
     // Parts of a function may have been moved out of it.
-    bool isOpen = isProven || (!targets.empty() &&
-                               !program.functionStarts.contains(target));
-    if (!inside && !(isOpen && startsInstruction(target)))
+    bool mayLeave = (isProven || !targets.empty()) && table + at < next;
+    if (!inside && !(mayLeave && startsInstruction(target)))
       break;
     targets.push_back(target);
     Reference r;

@@ -86,9 +86,6 @@ def main():
         m = re.match(r"([0-9a-f]{16})\s+[0-9a-f]+\s+R_X86_64_(\S+)\s+(\S+)?", line)
         if not m or name is None or LEFT_OUT.match(name):
             continue
-        # A weak symbol that nothing defines is the number 0, as are absolute ones.
-        if m[2] in ("64", "32", "32S") and re.fullmatch("0+", m[3] or ""):
-            continue
         relocations[int(m[1], 16)] = (name, m[2])
     places = sorted(relocations)
     executable = " INTERP " in run("llvm-readelf", "-lW", twin)
@@ -103,11 +100,12 @@ def main():
     lost = []
     bytes_at = reader(twin, sections)
     low, high = min(s[0] for s in sections), max(s[0] + s[1] for s in sections)
+    low = 0 if low < 0x10000 else low # position-independent
     for place in places:
         name, relocation = relocations[place]
-        # Absolute symbols are numbers; of thread-local ones that nothing defines
-        # too.
-        if relocation in ("64", "32", "32S"):
+        # At fixed addresses the words say which symbols are numbers: absolute ones,
+        # and those that nothing defines; thread-local ones too.
+        if low and relocation in ("64", "32", "32S"):
             value = int.from_bytes(bytes_at(place, 8 if relocation == "64" else 4), "little")
             if not low <= value <= high:
                 continue
