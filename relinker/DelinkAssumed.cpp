@@ -189,12 +189,20 @@ bool isText(uint64_t value) {
   return value < 1 << 24;
 }
 
+/// Eight letters.
+bool isLetters(uint64_t word) {
+  for (unsigned i = 0; i < 8; ++i)
+    if (uint8_t c = word >> i * 8; c < 0x20 || c > 0x7e)
+      return false;
+  return true;
+}
+
 class WordReader {
 public:
   explicit WordReader(Program &program)
       : program(program), image(program.image), extent(extentOf(image)) {}
   void read(const Piece &piece);
-  unsigned texts = 0, inside = 0;
+  unsigned texts = 0;
 
 private:
   Program &program;
@@ -205,23 +213,29 @@ private:
 void WordReader::read(const Piece &piece) {
   ArrayRef<uint8_t> bytes = image.bytesAt(piece.address, piece.fileSize);
   auto wordAt = [&](uint64_t at) {
-    return at + 8 <= bytes.size() ? read64le(&bytes[at]) : 0;
+    return at < bytes.size() && at + 8 <= bytes.size() ? read64le(&bytes[at]) : 0;
   };
   auto isOne = [&](uint64_t value, Reference &r) {
     return value >= extent.first && value <= extent.second &&
            assumeAddress(program, value, r, true) &&
            (!r.anchor || program.pieceAt(value));
   };
-  // Structures have their pointers a few words apart.
-  auto isAmongAddresses = [&](uint64_t at) {
-    // Nor is what leads to the start of a string.
-    ArrayRef<uint8_t> before = image.bytesAt(wordAt(at) - 1, 1);
-    if (!before.empty() && !before[0])
+  // A word that reads as text is an address where that is likelier: of a string
+  // from its start on, of aligned data, or right beside another address.
+  auto isLikelyAddress = [&](uint64_t at, uint64_t value) {
+    if (program.functionStarts.contains(value))
+      return true;
+    if (at >= 8 && isLetters(wordAt(at - 8)))
+      return false; // the end of a longer string
+    const Piece *p = program.pieceAt(value);
+    ArrayRef<uint8_t> around = image.bytesAt(value - 1, 2);
+    bool isReadOnly = p && !(p->section->flags & SHF_WRITE);
+    if (isReadOnly && !around.empty() && !around[0] && around[1] >= 0x20)
       return true;
     Reference r;
-    for (uint64_t n = at - std::min<uint64_t>(at, 64); n <= at + 64; n += 8)
-      if (uint64_t value = wordAt(n); !isText(value) && isOne(value, r))
-        return true;
+    for (uint64_t n : {at - 8, at + 8})
+      if (uint64_t next = wordAt(n); !isText(next) && isOne(next, r))
+        return isReadOnly || value % 8 == 0;
     return false;
   };
   for (uint64_t at = alignTo(piece.address, 8) - piece.address;
@@ -231,14 +245,9 @@ void WordReader::read(const Piece &piece) {
     r.place = piece.address + at;
     if (program.slots.contains(r.place))
       continue;
-    if (!isOne(value, r)) {
-      if (const Piece *code = program.pieceAt(value); code && code->isCode())
-        ++inside;
+    if (!isOne(value, r))
       continue;
-    }
-    // A string that stands among strings is one.
-    if (isText(value) && !program.functionStarts.contains(value) &&
-        !isAmongAddresses(at)) {
+    if (isText(value) && !isLikelyAddress(at, value)) {
       ++texts;
       continue;
     }

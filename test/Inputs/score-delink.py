@@ -147,7 +147,7 @@ def main():
             place += 8
         kind = kind_of(name, relocation)
         # Tables of addresses, in programs at fixed ones.
-        if kind == "pointer" and relocation == "64":
+        if low and kind == "pointer" and relocation == "64":
             value = int.from_bytes(bytes_at(place, 8), "little")
             if function_of(value) not in (None, value):
                 kind = "jump table"
