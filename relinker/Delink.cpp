@@ -22,22 +22,27 @@ using namespace llvm::ELF;
 namespace relink {
 namespace {
 
-Error refuseUnsupported(const Program &program) {
+Error refuseUnsupported(Program &program, const DelinkConfig &config) {
   const Image &image = program.image;
   if (image.header.e_machine != EM_X86_64)
     return program.error("not supported yet: this architecture");
   if (!program.kept.empty())
     return Error::success();
+  program.assumes = config.assumeAddresses &&
+                    (!image.isPositionIndependent() || image.isStatic());
+  if (program.assumes)
+    return Error::success();
   if (!image.isPositionIndependent())
     return program.error(
         "a program at fixed addresses has no relocations for its pointers, and "
         "numbers that look like addresses can't be told from them\n>>> remedy: "
-        "link it with --emit-relocs, or with -pie");
+        "link it with --emit-relocs, or with -pie; or take them for addresses "
+        "unproven, with --assume-addresses");
   if (image.isStatic())
     return program.error(
         "a static program refers to sections' bounds by their addresses, which "
         "can't be told from what lies there\n>>> remedy: link it with "
-        "--emit-relocs");
+        "--emit-relocs; or guess, with --assume-addresses");
   return Error::success();
 }
 
@@ -47,6 +52,21 @@ Error writeFile(const Twine &path, StringRef bytes) {
     return e;
   if (Error e = file.write(arrayRefFromStringRef(bytes), 0))
     return e;
+  return file.publish();
+}
+
+/// An object, which may be larger than what memory has room for twice.
+Error writeFile(const Twine &path, const Object &object) {
+  OutputFile file(path.str());
+  if (Error e = file.checkCreated())
+    return e;
+  raw_fd_ostream stream(file.descriptor(), /*shouldClose=*/false);
+  writeObject(object, stream);
+  stream.flush();
+  if (std::error_code e = stream.error()) {
+    stream.clear_error();
+    return makeError(path + ": cannot write: " + e.message());
+  }
   return file.publish();
 }
 
@@ -88,11 +108,9 @@ Error writeOutputs(Program &program, const DelinkConfig &config,
   if (std::error_code e = sys::fs::create_directories(config.output))
     return makeError(config.output + ": cannot create: " + e.message());
   std::string directory = config.output + "/";
-  for (size_t i = 0; i < names.size(); ++i) {
-    SmallVector<char, 0> bytes = writeObject(*(*objects)[i]);
-    if (Error e = writeFile(directory + names[i], {bytes.data(), bytes.size()}))
+  for (size_t i = 0; i < names.size(); ++i)
+    if (Error e = writeFile(directory + names[i], *(*objects)[i]))
       return e;
-  }
   if (!files->dynamicList.empty())
     if (Error e = writeFile(directory + "dynamic.list", files->dynamicList))
       return e;
@@ -207,16 +225,18 @@ Error analyzeProgram(Program &program, const DelinkConfig &config) {
   constexpr Step steps[] = {
       // What the program says of itself.
       [](Program &p, const DelinkConfig &) { return readKeptRelocations(p); },
-      [](Program &p, const DelinkConfig &) { return refuseUnsupported(p); },
+      refuseUnsupported,
       readProgramSymbols,
       [](Program &p, const DelinkConfig &) { return readFrames(p); },
       [](Program &p, const DelinkConfig &) { return cutPieces(p); },
       // What refers to what, the surest first. Pieces may be joined on the way.
       [](Program &p, const DelinkConfig &) { return readDynamicReferences(p); },
       [](Program &p, const DelinkConfig &) { return readKeptWords(p); },
+      [](Program &p, const DelinkConfig &) { return readAssumedWords(p); },
       [](Program &p, const DelinkConfig &) { return readCodeReferences(p); },
       [](Program &p, const DelinkConfig &) { return readKeptDistances(p); },
       [](Program &p, const DelinkConfig &) { return readUnwindReferences(p); },
+      [](Program &p, const DelinkConfig &) { return finishAssumed(p); },
       joinAmbiguousBorders,
   };
   for (Step step : steps)

@@ -35,6 +35,8 @@ struct DelinkConfig {
   std::vector<std::string> exports; ///< what that exports; empty: all global
   /// Whether `output` is the library and not a directory.
   bool linksLibrary() const;
+  /// Take numbers that are addresses by form for such.
+  bool assumeAddresses = false;
   bool strict = false; ///< refuse what would be kept together
   bool check = false;  ///< prove the result instead of writing it
 };

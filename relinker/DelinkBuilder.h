@@ -47,7 +47,7 @@ private:
   llvm::Error addImports();
   llvm::Error addRelocations();
   llvm::Error addRelocation(const Reference &r);
-  llvm::Error checkField(const Reference &r);
+  llvm::Error checkField(const Reference &r, llvm::ArrayRef<uint8_t> bytes);
   void addNotes();
   bool isDropped(uint64_t address);
 

@@ -62,8 +62,7 @@ std::string pinningScript(const Program &program, PinnedLayout &layout) {
 /// What the app's bytes are once the loader has filled in its words.
 std::vector<uint8_t> expectedBytes(Program &program, uint64_t address,
                                    uint64_t size) {
-  ArrayRef<uint8_t> bytes = program.image.bytesAt(address, size);
-  std::vector<uint8_t> out(bytes.begin(), bytes.end());
+  std::vector<uint8_t> out = program.contents(address, size);
   auto first = llvm::partition_point(program.references, [&](const Reference &r) {
     return r.place < address;
   });

@@ -22,45 +22,19 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "DelinkIndex.h"
+#include "DelinkFlow.h"
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
-#include <array>
-#include <set>
 
 using namespace llvm;
 using namespace llvm::ELF;
-using support::endian::read32le;
 
 namespace relink {
-namespace {
-
-struct Value {
-  enum class Kind {
-    None,     ///< not reached yet
-    Unknown,
-    Address,  ///< `a`
-    Unsigned, ///< what Word is once its sign is extended
-    Word,     ///< loaded from the table at `a` (0: not known) by the code at `b`
-    Sum,      ///< the same added to that address; `b` is 0 if not known
-    Constant, ///< of the 32-bit field at `a`, whose value is `b`
-    Thread,   ///< the thread pointer
-  };
-  Kind kind = Kind::None;
-  uint64_t a = 0, b = 0;
-
-  bool operator==(const Value &o) const {
-    return kind == o.kind && a == o.a && b == o.b;
-  }
-};
-
-using Kind = Value::Kind;
-using State = std::array<Value, 16>;
+namespace flow {
 
 /// Whether \p v now stands for what both paths brought.
-bool merge(Value &into, const Value &v) {
+static bool merge(Value &into, const Value &v, ConstantSets &sets) {
   if (v.kind == Kind::None || into == v)
     return false;
   if (into.kind == Kind::None) {
@@ -69,120 +43,65 @@ bool merge(Value &into, const Value &v) {
   }
   bool table = into.kind == Kind::Sum || v.kind == Kind::Sum;
   Value joined{table ? Kind::Sum : Kind::Unknown, 0, 0};
+  // Behind calls that never return what a register holds is not known. Constants
+  // that may be in it are remembered all the same.
+  bool first = ConstantSets::isConstant(into), second = ConstantSets::isConstant(v);
+  if (!table && (first || second))
+    joined = first && second ? sets.join(into, v) : first ? into : v;
   if (into == joined)
     return false;
   into = joined;
   return true;
 }
 
-class Flow {
-public:
-  Flow(Program &program, const Piece &piece, const CodeView &code,
-       const std::vector<uint64_t> &dataTargets)
-      : program(program), piece(piece), code(code), dataTargets(dataTargets) {}
-  Error read();
-
-private:
-  struct Block {
-    size_t first = 0, last = 0; ///< entries [first, last)
-    State in;
-    bool seeded = false;
-  };
-  void makeBlocks();
-  void analyse();
-  void note();
-  void step(State &state, const CodeView::Entry &e);
-  Value evaluate(const State &state, const CodeView::Entry &e);
-  Value add(Value x, Value y);
-  void noteThread(const State &state, const CodeView::Entry &e);
-  void addThread(uint64_t place, int64_t offset);
-  void noteJump(const State &state, const CodeView::Entry &e);
-  void enter(size_t block, const State &state);
-  Block *blockAt(uint64_t address);
-
-  bool leadsInside(uint64_t target, bool bounded) const;
-  /// Entries that the index can reach at most; `exact` if it reaches them all.
-  struct Bound {
-    uint64_t limit = 0;
-    bool exact = true;
-  };
-  std::optional<Bound> boundOf(uint64_t load) const;
-  std::optional<Bound> boundFrom(size_t compare,
-                                 std::optional<size_t> taken) const;
-  bool addTable(uint64_t table, uint64_t load);
-  Error checkTables() const;
-  bool searchTables();
-  bool seed();
-
-  Program &program;
-  const Piece &piece;
-  const CodeView &code;
-  const std::vector<uint64_t> &dataTargets;
-  std::vector<Block> blocks;
-  std::vector<size_t> work;
-  DenseMap<uint64_t, std::set<uint64_t>> jumpTargets; ///< by jump
-  std::map<uint64_t, std::vector<uint64_t>> tables;   ///< targets by table
-  std::map<uint64_t, uint64_t> loads; ///< a load of a word, by table
-  std::map<uint64_t, Reference> threadPlaces;
-  /// Jumps to sums whose table isn't known: with what may be its address, or 0.
-  std::map<uint64_t, uint64_t> openJumps;
-  std::set<uint64_t> unknownJumps; ///< to what may be no sum
-  bool moreFound = false;
-  std::map<uint64_t, size_t> unbounded; ///< tables that something else follows
-  std::set<uint64_t> blockSizes; ///< instructions with the size of the TLS block
-  std::set<uint64_t> relativeTables; ///< words are added to their address
-};
-
 void Flow::makeBlocks() {
-  std::set<uint64_t> leaders = {piece.address};
+  starts.assign(piece.size, 0);
+  auto lead = [&](uint64_t address) {
+    if (address - piece.address < piece.size)
+      starts[address - piece.address] = 1;
+  };
   for (const CodeView::Entry &e : code.entries) {
     const Instruction &i = e.instruction;
     if (i.branchTarget && !i.isCall)
-      leaders.insert(*i.branchTarget);
+      lead(*i.branchTarget);
     if ((i.isBranch && !i.isCall) || i.endsFlow)
-      leaders.insert(i.address + i.size);
+      lead(i.address + i.size);
   }
   for (const auto &[table, targets] : tables)
-    leaders.insert(targets.begin(), targets.end());
-  std::vector<Block> old = std::move(blocks);
+    llvm::for_each(targets, lead);
   blocks.clear();
   for (size_t n = 0; n < code.entries.size(); ++n) {
-    if (leaders.contains(code.entries[n].instruction.address) || blocks.empty()) {
-      Block b;
-      b.first = n;
-      blocks.push_back(b);
+    uint32_t &start = starts[code.entries[n].instruction.address - piece.address];
+    if (start || blocks.empty()) {
+      blocks.emplace_back().first = n;
+      start = blocks.size();
     }
     blocks.back().last = n + 1;
   }
-  for (const Block &o : old)
-    if (o.seeded)
-      blockAt(code.entries[o.first].instruction.address)->seeded = true;
 }
 
 Flow::Block *Flow::blockAt(uint64_t address) {
-  auto it = llvm::partition_point(blocks, [&](const Block &b) {
-    return code.entries[b.first].instruction.address < address;
-  });
-  return it != blocks.end() &&
-                 code.entries[it->first].instruction.address == address
-             ? &*it
-             : nullptr;
+  uint64_t offset = address - piece.address;
+  if (offset >= piece.size || !starts[offset])
+    return nullptr;
+  Block &b = blocks[starts[offset] - 1];
+  // What leads between two instructions starts no block.
+  return code.entries[b.first].instruction.address == address ? &b : nullptr;
 }
 
 void Flow::enter(size_t block, const State &state) {
   bool changed = false;
   for (unsigned r = 0; r < 16; ++r)
-    changed |= merge(blocks[block].in[r], state[r]);
-  if (changed)
-    work.push_back(block);
+    changed |= merge(blocks[block].in[r], state[r], sets);
+  if (!changed || blocks[block].queued)
+    return;
+  blocks[block].queued = true;
+  work.push_back(block);
 }
 
 /// A thread-local operand is a negative 32-bit distance from the thread pointer
 /// (psABI, variant II).
 void Flow::addThread(uint64_t place, int64_t offset) {
-  const Phdr *tls = program.image.segmentOfType(PT_TLS);
-  if (!tls || program.image.kind == ImageKind::Shared)
-    return;
   int64_t size = program.threadSize();
   if (offset >= 0 || offset < -size)
     return;
@@ -201,8 +120,9 @@ void Flow::noteThread(const State &state, const CodeView::Entry &e) {
   auto value = [&](uint8_t r) { return r < 16 ? state[r] : Value(); };
   auto isThread = [&](uint8_t r) { return value(r).kind == Kind::Thread; };
   auto noteConstant = [&](uint8_t r) {
-    if (value(r).kind == Kind::Constant)
-      addThread(value(r).a, int64_t(value(r).b));
+    if (ConstantSets::isConstant(value(r)))
+      for (auto [place, number] : sets.of(value(r)))
+        addThread(place, int64_t(number));
   };
   if (f.hasMemory && f.displacementAt && !f.ipRelative &&
       (f.threadSegment || isThread(f.base) ||
@@ -228,9 +148,7 @@ void Flow::noteThread(const State &state, const CodeView::Entry &e) {
       noteConstant(f.source);
   }
   // mold turns a call for the block's start into a subtraction of its size.
-  const Phdr *tls = program.image.segmentOfType(PT_TLS);
-  if (f.kind == AddressFlow::Kind::Other && f.immediateSize == 4 && tls &&
-      isThread(0) && (e.instruction.generalWritten & 1) && !f.hasMemory &&
+  if (f.kind == AddressFlow::Kind::Other && f.immediateSize == 4 && isThread(0) && (e.instruction.generalWritten & 1) && !f.hasMemory &&
       f.immediate == int64_t(program.threadSize()))
     blockSizes.insert(at);
   if (f.kind == AddressFlow::Kind::AddConstant && f.immediateSize == 4 &&
@@ -309,10 +227,26 @@ Value Flow::evaluate(const State &state, const CodeView::Entry &e) {
   }
 }
 
+/// Whether the jump at \p jump now leads to more.
+bool Flow::addTargets(uint64_t jump, ArrayRef<uint64_t> targets) {
+  std::vector<uint64_t> &known = jumpTargets[jump];
+  size_t before = known.size();
+  llvm::append_range(known, targets);
+  llvm::sort(known);
+  known.erase(llvm::unique(known), known.end());
+  return known.size() != before;
+}
+
 void Flow::noteJump(const State &state, const CodeView::Entry &e) {
   if (e.flow.kind != AddressFlow::Kind::Jump || e.flow.ipRelative)
     return;
   uint64_t at = e.instruction.address;
+  if (program.assumesNumbers() && e.flow.hasMemory && e.flow.scale == 8 &&
+      e.flow.base == AddressFlow::none && e.flow.displacementAt) {
+    if (addAddressTable(uint32_t(e.flow.displacement), true))
+      moreFound |= addTargets(at, tables[uint32_t(e.flow.displacement)]);
+    return;
+  }
   const Value v = e.flow.source < 16 ? state[e.flow.source] : Value();
   if (v.kind != Kind::Sum) {
     unknownJumps.insert(at);
@@ -322,10 +256,7 @@ void Flow::noteJump(const State &state, const CodeView::Entry &e) {
   if (v.a && v.a - piece.address < piece.size)
     return;
   if (v.a && (tables.contains(v.a) || addTable(v.a, v.b))) {
-    auto &known = jumpTargets[at];
-    size_t before = known.size();
-    known.insert(tables[v.a].begin(), tables[v.a].end());
-    moreFound |= known.size() != before;
+    moreFound |= addTargets(at, tables[v.a]);
     return;
   }
   openJumps[at] = v.a;
@@ -336,9 +267,8 @@ void Flow::step(State &state, const CodeView::Entry &e) {
   const Instruction &i = e.instruction;
   Value result = evaluate(state, e);
   uint16_t written = i.isCall ? i.generalWritten | callerSaved : i.generalWritten;
-  for (unsigned r = 0; r < 16; ++r)
-    if (written >> r & 1)
-      state[r] = Value{Kind::Unknown, 0, 0};
+  for (unsigned left = written; left; left &= left - 1)
+    state[countr_zero(left)] = Value{Kind::Unknown, 0, 0};
   if (e.flow.destination < 16 && (written >> e.flow.destination & 1) && !i.isCall)
     state[e.flow.destination] = result;
 }
@@ -356,6 +286,7 @@ void Flow::analyse() {
   };
   while (!work.empty()) {
     Block &b = blocks[work.back()];
+    b.queued = false;
     work.pop_back();
     State state = b.in;
     for (size_t n = b.first; n < b.last; ++n)
@@ -383,170 +314,13 @@ void Flow::note() {
     for (const Block &b : blocks) {
       State state = b.in;
       for (size_t n = b.first; n < b.last && b.in[0].kind != Kind::None; ++n) {
-        noteThread(state, code.entries[n]);
+        if (followsThreads && !jumps)
+          noteThread(state, code.entries[n]);
         if (jumps)
           noteJump(state, code.entries[n]);
         step(state, code.entries[n]);
       }
     }
-}
-
-bool Flow::leadsInside(uint64_t target, bool bounded) const {
-  if (target - piece.address < piece.size)
-    return code.at(target);
-  // Holes of a table that can't be reached lead to the function's end.
-  if (target == piece.end())
-    return true;
-  // A part of the function that was moved out of it.
-  Piece *other = program.pieceAt(target);
-  return other && other->isCode() &&
-         (bounded || StringRef(other->name).starts_with(piece.name + ".cold"));
-}
-
-/// The bound that the unsigned jump behind the comparison at \p compare sets.
-std::optional<Flow::Bound> Flow::boundFrom(size_t compare, std::optional<size_t> taken) const {
-  for (size_t n = compare + 1; n < code.entries.size() && n < compare + 6; ++n) {
-    const Instruction &i = code.entries[n].instruction;
-    if (!i.isConditional)
-      continue;
-    ArrayRef<uint8_t> bytes = program.image.bytesAt(i.address, i.size);
-    unsigned condition = bytes.size() == 2 ? bytes[0] & 0xf
-                         : bytes.size() >= 6 ? bytes[bytes.size() - 5] & 0xf
-                                             : 0;
-    // The table is where the condition holds, or where it does not.
-    condition ^= taken == std::optional(n);
-    const AddressFlow &f = code.entries[compare].flow;
-    uint64_t limit = uint32_t(f.immediate) & maskTrailingOnes<uint32_t>(
-                                                 std::min(f.width, uint8_t(4)) * 8);
-    if (condition == 7) // not above
-      return Bound{limit + 1};
-    if (condition == 3) // below
-      return Bound{limit};
-    return std::nullopt;
-  }
-  return std::nullopt;
-}
-
-std::optional<Flow::Bound> Flow::boundOf(uint64_t load) const {
-  const CodeView::Entry *e = code.at(load);
-  if (!e)
-    return std::nullopt;
-  IndexSearch search(code, *e);
-  std::optional<size_t> found = search.find();
-  if (!found)
-    return std::nullopt;
-  if (code.entries[*found].flow.kind == AddressFlow::Kind::Mask)
-    return Bound{uint64_t(code.entries[*found].flow.immediate) + 1, false};
-  return boundFrom(*found, search.taken);
-}
-
-/// Notes the entries of the table at \p table; false if it can't be one.
-bool Flow::addTable(uint64_t table, uint64_t load) {
-  Piece *data = program.pieceAt(table);
-  if (!data || (data->section->flags & SHF_WRITE))
-    return false;
-  if (auto it = loads.find(table); !load && it != loads.end())
-    load = it->second;
-  std::optional<Bound> bound = load ? boundOf(load) : std::nullopt;
-  bool exact = bound && bound->exact;
-  uint64_t end = data->address + data->fileSize;
-  auto next = llvm::upper_bound(dataTargets, table);
-  if (next != dataTargets.end() && !exact)
-    end = std::min(end, *next);
-  uint64_t count = (end - table) / 4;
-  if (bound)
-    count = std::min(count, bound->limit);
-  if (!program.kept.empty()) { // each entry has a relocation
-    uint64_t run = 0;
-    while (run < count && program.kept.contains(table + run * 4))
-      ++run;
-    if (exact && run < count)
-      return false;
-    count = run;
-  }
-  ArrayRef<uint8_t> bytes = program.image.bytesAt(table, count * 4);
-  std::vector<uint64_t> targets;
-  bool isOpen = false;
-  for (uint64_t i = 0; i < count && !bytes.empty(); ++i) {
-    uint64_t target = table + int64_t(int32_t(read32le(&bytes[i * 4])));
-    if (!leadsInside(target, exact)) {
-      // What leads to no code is no entry. Else it may be one all the same, that
-      // leads to a part of the function that was moved out of it.
-      Piece *other = program.pieceAt(target);
-      isOpen = other && other->isCode();
-      break;
-    }
-    targets.push_back(target);
-  }
-  if (targets.empty() || (exact && targets.size() < bound->limit))
-    return false;
-  uint64_t rest = table + targets.size() * 4;
-  if (!exact && isOpen &&
-      llvm::any_of(program.image.bytesAt(rest, table + count * 4 - rest),
-                   [](uint8_t b) { return b != 0; }))
-    unbounded.insert({table, targets.size()});
-  for (uint64_t i = 0; i < targets.size(); ++i) {
-    Reference r;
-    r.place = table + i * 4;
-    r.type = R_X86_64_PC32;
-    r.evidence = Evidence::JumpTable;
-    r.target = targets[i];
-    r.bias = i * 4;
-    program.references.push_back(r);
-  }
-  tables[table] = std::move(targets);
-  return true;
-}
-
-/// For jumps whose table's address got lost on the way. Each may go through each
-/// of the tables found. False if there are none.
-bool Flow::searchTables() {
-  std::set<uint64_t> found;
-  for (const CodeView::Entry &e : code.entries) {
-    if (e.flow.kind != AddressFlow::Kind::Address || !e.flow.ipRelative)
-      continue;
-    uint64_t table = e.instruction.address + e.instruction.size +
-                     int64_t(e.flow.displacement);
-    ArrayRef<uint8_t> two = program.image.bytesAt(table, 8);
-    if (table % 4 || two.empty() || tables.contains(table))
-      continue;
-    bool both = true;
-    for (unsigned i = 0; i < 8; i += 4)
-      both &= leadsInside(table + int64_t(int32_t(read32le(&two[i]))), false);
-    if (both && addTable(table, 0))
-      found.insert(tables[table].begin(), tables[table].end());
-  }
-  if (found.empty())
-    return false;
-  for (auto [jump, address] : openJumps)
-    jumpTargets[jump].insert(found.begin(), found.end());
-  for (uint64_t jump : unknownJumps)
-    jumpTargets[jump].insert(found.begin(), found.end());
-  return true;
-}
-
-/// A table that ends where nothing says so may go on elsewhere. And tables of
-/// distances that are no jump tables (clang makes one of an array of
-/// strings). In their own section nothing moves apart.
-Error Flow::checkTables() const {
-  for (auto [table, entries] : unbounded)
-    return program.error(
-        "not supported yet: nothing bounds the jump table of " +
-        program.describe(piece.address) + " at " + hex(table) + "\n>>> " +
-        Twine(entries) + " entries lead into the function, the next word does not");
-  for (uint64_t table : relativeTables) {
-    if (tables.contains(table))
-      continue;
-    ArrayRef<uint8_t> word = program.image.bytesAt(table, 4);
-    const Piece *own = program.pieceAt(table);
-    if (word.empty() || !own ||
-        table + int64_t(int32_t(read32le(word.data()))) - own->address >= own->size)
-      return program.error("not supported yet: the table of distances at " +
-                           program.describe(table) + ", which " +
-                           program.describe(piece.address) +
-                           " uses, leads out of its section");
-  }
-  return Error::success();
 }
 
 /// Code that nothing leads to as far as is known: landing pads.
@@ -559,39 +333,44 @@ bool Flow::seed() {
 }
 
 Error Flow::read() {
-  for (bool more = true; more;) {
-    makeBlocks();
+  for (bool more = true, changed = true; more;) {
+    if (changed)
+      makeBlocks();
     analyse();
     note();
     bool found = moreFound || (!(openJumps.empty() && unknownJumps.empty()) &&
                                searchTables());
-    if (found) // they may lead there, and know more
-      for (Block &b : blocks)
-        b.seeded = false;
+    // What was found may lead to what nothing led to, and know more.
+    changed = found;
     more = found || seed();
   }
   // All tables that the function names are known by now. Where relocations were
   // kept, an entry of another would be left over (readKeptDistances).
   for (auto [jump, address] : openJumps)
-    if (address || (tables.empty() && program.kept.empty()))
+    if (!address && program.assumes && tables.empty())
+      out.remarks.push_back("the jump at " + program.describe(jump) +
+                            " is taken to leave its function");
+    else if (address || (tables.empty() && program.kept.empty()))
       return program.error("not supported yet: the jump at " +
                            program.describe(jump) +
                            " goes through a table that was not found");
   for (const auto &[place, reference] : threadPlaces)
-    program.references.push_back(reference);
+    out.references.push_back(reference);
   for (uint64_t at : blockSizes)
-    program.remarks.push_back("the code at " + program.describe(at) +
+    out.remarks.push_back("the code at " + program.describe(at) +
                               " has the size of the program's thread-local "
                               "variables in it: add none");
   return checkTables();
 }
 
-} // namespace
+} // namespace flow
 
-Error readFlowReferences(Program &program, const Piece &piece,
+Error readFlowReferences(const Program &program, const Target &target,
+                         const Piece &piece,
                          const CodeView &code,
-                         const std::vector<uint64_t> &dataTargets) {
-  return Flow(program, piece, code, dataTargets).read();
+                         const std::vector<uint64_t> &dataTargets,
+                         CodeFindings &out) {
+  return flow::Flow(program, target, piece, code, dataTargets, out).read();
 }
 
 } // namespace relink

@@ -105,7 +105,8 @@ Error readSection(Program &program, const object::ELFFile<ELFT> &file,
   return Error::success();
 }
 
-Error addThreadLocal(Program &program, uint64_t place) {
+Error addThreadLocal(const Program &program, uint64_t place,
+                     std::vector<Reference> &out) {
   int64_t value = int32_t(read32le(program.image.bytesAt(place, 4).data()));
   int64_t size = program.threadSize();
   // A relaxed sequence has other fields where the relocation was.
@@ -117,7 +118,7 @@ Error addThreadLocal(Program &program, uint64_t place) {
   r.kind = Reference::Kind::Thread;
   r.evidence = Evidence::ThreadLocal;
   r.target = value + size;
-  program.references.push_back(r);
+  out.push_back(r);
   return Error::success();
 }
 
@@ -210,6 +211,8 @@ void Program::interpret(Reference &r) const {
     }
   if (followStub(r))
     return;
+  if (assumes)
+    return interpretAssumed(r);
   auto it = kept.find(r.place);
   if (it == kept.end())
     return;
@@ -233,7 +236,8 @@ void Program::interpret(Reference &r) const {
   }
 }
 
-Error addKeptField(Program &program, uint64_t place, unsigned size) {
+Error addKeptField(const Program &program, uint64_t place, unsigned size,
+                   std::vector<Reference> &out) {
   auto it = program.kept.find(place);
   if (it == program.kept.end())
     return Error::success();
@@ -243,7 +247,7 @@ Error addKeptField(Program &program, uint64_t place, unsigned size) {
     return program.error("the kept relocation at " + hex(place) +
                          " is not in the file");
   if (isThreadLocal(k.type))
-    return size == 4 ? addThreadLocal(program, place) : Error::success();
+    return size == 4 ? addThreadLocal(program, place, out) : Error::success();
   // Numbers, and weak symbols that nothing defines.
   bool isConstant = !isBrought(program, k) && (k.section == SHN_ABS ||
                                       (k.section == SHN_UNDEF && !k.value));
@@ -268,7 +272,7 @@ Error addKeptField(Program &program, uint64_t place, unsigned size) {
     return program.error("the relocation kept for " + program.describe(place) +
                          " says " + hex(stated) + ", the program holds " +
                          hex(address));
-  program.references.push_back(r);
+  out.push_back(r);
   return Error::success();
 }
 
@@ -284,13 +288,16 @@ Error readKeptWords(Program &program) {
     if (type != R_X86_64_64 && type != R_X86_64_32 && type != R_X86_64_32S)
       return program.error("not supported yet: the relocation kept for " +
                            program.describe(place) + " is of type " + Twine(type));
-    if (Error e = addKeptField(program, place, type == R_X86_64_64 ? 8 : 4))
+    if (Error e = addKeptField(program, place, type == R_X86_64_64 ? 8 : 4,
+                               program.references))
       return e;
   }
   return Error::success();
 }
 
 Error readKeptDistances(Program &program) {
+  if (program.kept.empty())
+    return Error::success();
   std::set<uint64_t> known;
   for (const Reference &r : program.references)
     known.insert(r.place);

@@ -83,9 +83,12 @@ std::vector<uint64_t> constructorRunners(const Program &program) {
       break;
     AddressFlow f = program.target.followAddresses(bytes.take_front(i.size));
     at += i.size;
-    if (f.kind == AddressFlow::Kind::Address && f.ipRelative &&
-        (f.destination == 1 || f.destination == 8))
+    if (f.destination != 1 && f.destination != 8)
+      continue;
+    if (f.kind == AddressFlow::Kind::Address && f.ipRelative)
       out.push_back(at + int64_t(f.displacement));
+    else if (f.kind == AddressFlow::Kind::Constant && f.immediate)
+      out.push_back(uint32_t(f.immediate));
   }
   return out;
 }
@@ -113,8 +116,14 @@ StartUp::StartUp(const Program &program)
     auto words = readPointers(image, array, array + 8);
     return words.empty() ? 0 : words.begin()->second;
   };
-  made = first(image.dynamic.initArray);
-  gone = first(image.dynamic.finiArray);
+  auto array = [&](uint64_t stated, uint32_t type) -> uint64_t {
+    for (const Section &s : image.sections)
+      if (!stated && s.type == type && s.size)
+        return s.address;
+    return stated;
+  };
+  made = first(array(image.dynamic.initArray, SHT_INIT_ARRAY));
+  gone = first(array(image.dynamic.finiArray, SHT_FINI_ARRAY));
   for (const UnwindRecord &f : program.frames)
     if (f.cie)
       framed.insert(f.start);
@@ -251,8 +260,7 @@ void joinPieces(Program &program, ArrayRef<std::pair<uint64_t, uint64_t>> spans)
   program.pieces = std::move(out);
 }
 
-/// Data that code reaches by address.
-static bool isPlainData(const Piece &p) {
+bool isPlainData(const Piece &p) {
   return !p.isCode() && !p.isTls() && !p.dropped &&
          (p.section->type == SHT_PROGBITS || p.section->type == SHT_NOBITS) &&
          p.section->name != ".gcc_except_table";

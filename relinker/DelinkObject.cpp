@@ -76,9 +76,7 @@ void ObjectBuilder::addSection(Piece &piece) {
                   : std::max<uint64_t>(s.align, 1);
   out.size = piece.size;
   if (piece.fileSize) {
-    ArrayRef<uint8_t> bytes = image.bytesAt(piece.address, piece.fileSize);
-    out.data.assign(bytes.begin(), bytes.end());
-    out.data.resize(piece.size);
+    out.data = program.contents(piece.address, piece.size);
   }
   for (const auto &[address, r] : program.replaced)
     if (r.isErased && address - piece.address < piece.size)
@@ -262,6 +260,9 @@ void ObjectBuilder::addSymbols() {
   if (program.mainAddress && !globals.contains("main"))
     name(program.mainAddress, "main", 0, STT_FUNC,
          pinned ? STB_LOCAL : STB_GLOBAL);
+  if (program.startMain && !globals.contains("__libc_start_main"))
+    name(program.startMain, "__libc_start_main", 0, STT_FUNC,
+         pinned ? STB_LOCAL : STB_GLOBAL);
   for (const auto &[at, slot] : program.slots)
     if (slot.kind == Reference::Kind::Ifunc && !ifuncs.count(slot.target))
       name(slot.target, "ifunc_" + utohexstr(slot.target, true), 0, STT_GNU_IFUNC,
@@ -288,7 +289,8 @@ Error ObjectBuilder::addImports() {
     if (!r.import || imports.count(r.import))
       continue;
     if (r.import >= dynamic.size())
-      return program.error("a relocation names a symbol that does not exist");
+      return program.error("the reference at " + program.describe(r.place) +
+                           " names a symbol that does not exist");
     const Sym &s = dynamic[r.import];
     std::string name = image.dynamicName(s).str();
     if (s.st_shndx != SHN_UNDEF && globals.contains(name)) {
@@ -332,6 +334,8 @@ Expected<std::unique_ptr<Object>> ObjectBuilder::build() {
     frames = nullptr;
   addSections();
   pinned ? addPinnedFrames() : addFrames();
+  // What is needed of the sections was copied.
+  image.release();
   addSymbols();
   if (!pinned)
     if (Error e = addImports())

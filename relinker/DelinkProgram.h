@@ -19,20 +19,22 @@
 #include "Object.h"
 #include "Target.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include <memory>
 
 namespace relink {
 
 /// How a reference is known.
-enum class Evidence {
+enum class Evidence : uint8_t {
   DynamicRelocation,
   Instruction,
   JumpTable,
   Unwind,
   ThreadLocal,
-  Kept
+  Kept,
+  Assumed ///< an address by form (--assume-addresses)
 };
-constexpr unsigned evidenceCount = 6;
+constexpr unsigned evidenceCount = 7;
 llvm::StringRef toString(Evidence evidence);
 
 struct ProgramSymbol {
@@ -61,7 +63,7 @@ struct Piece {
 
 /// A field whose value depends on where something lies.
 struct Reference {
-  enum class Kind {
+  enum class Kind : uint8_t {
     Address, ///< `target` is an address of the app
     Import,  ///< `target` is an offset from the dynamic symbol `import`
     Named,   ///< `target` is an offset from what the linker calls `name`
@@ -69,20 +71,21 @@ struct Reference {
     Thread,  ///< `target` is an offset in the TLS block
     Number,  ///< `target` is an absolute symbol's value
   };
+  // Programs have millions of them: the order leaves no holes.
   uint64_t place = 0;
+  uint64_t target = 0;
   uint32_t type = 0; ///< R_X86_64_*
   Kind kind = Kind::Address;
   Evidence evidence = Evidence::Instruction;
-  uint64_t target = 0;
+  bool weak = false; ///< of Named
+  /// A kept relocation says to which section `target` belongs: to the piece at
+  /// `anchor`, or where that is 0 to the one that holds it.
+  bool isProven = false;
   /// What the addend has on top: minus the distance from the place to the end
   /// of its instruction.
   int32_t bias = 0;
   unsigned import = 0; ///< index in .dynsym
   llvm::StringRef name;
-  bool weak = false; ///< of Named
-  /// A kept relocation says to which section `target` belongs: to the piece at
-  /// `anchor`, or where that is 0 to the one that holds it.
-  bool isProven = false;
   uint64_t anchor = 0;
 };
 
@@ -141,12 +144,20 @@ struct Program {
   };
   std::vector<Copy> copies;
   uint64_t mainAddress = 0; ///< 0 in a library, or when not found
+  uint64_t startMain = 0; ///< __libc_start_main of a static program; else 0
   std::vector<std::string> remarks;
   /// The start-up objects' part stays: the next link has none.
   bool keepsStartUp = false;
   /// An executable that becomes a library, and what that exports.
   bool asLibrary = false;
   std::vector<std::string> exports;
+  /// Numbers that are addresses by form are taken for such (DelinkAssumed.cpp).
+  bool assumes = false;
+  bool assumesNumbers() const {
+    return assumes && !image.isPositionIndependent();
+  }
+  /// Where functions start, and what else may be named without a symbol.
+  llvm::DenseSet<uint64_t> functionStarts;
   /// A function that another object defines now: what refers to its entry refers
   /// to `name`. Its code is left out unless it is still `needed`.
   struct Replaced {
@@ -181,11 +192,18 @@ struct Program {
   /// brings.
   void interpret(Reference &r) const;
   bool staysInSection(Reference &r) const;
+  /// The same for what no relocation names, in a program that `assumes`.
+  void interpretAssumed(Reference &r) const;
   /// Bytes of the thread-local block.
   uint64_t threadSize() const;
   Piece *pieceAt(uint64_t address);
+  const Piece *pieceAt(uint64_t address) const {
+    return const_cast<Program *>(this)->pieceAt(address);
+  }
   /// The piece that ends at \p address, which lies in none.
   Piece *pieceEndingAt(uint64_t address);
+  /// Bytes of the app at \p address; zero where the file has none.
+  std::vector<uint8_t> contents(uint64_t address, uint64_t size) const;
   llvm::Error error(const llvm::Twine &message) const;
   /// `name`, or `name+0x1c`, of what lies at \p address.
   std::string describe(uint64_t address) const;
@@ -212,7 +230,24 @@ llvm::Error readKeptRelocations(Program &program);
 llvm::Error readKeptWords(Program &program);
 /// Adds the absolute address or thread-local offset at \p place, a field of
 /// \p size bytes, if a relocation was kept for it.
-llvm::Error addKeptField(Program &program, uint64_t place, unsigned size);
+llvm::Error addKeptField(const Program &program, uint64_t place, unsigned size,
+                         std::vector<Reference> &out);
+/// Whether \p value may be one. Sets the reference's target, and its anchor
+/// where the value lies a little in front of data or behind it. \p isTaken: it is
+/// not what is there that counts.
+bool assumeAddress(const Program &program, uint64_t value, Reference &r,
+                   bool isTaken);
+/// Words of data that are addresses by form.
+llvm::Error readAssumedWords(Program &program);
+/// Adds the addresses in the instruction \p i, at the start of \p code, which
+/// goes on to the end of its function.
+llvm::Error addAssumedFields(const Program &program, const Target &target,
+                             const Instruction &i, const AddressFlow &f,
+                             llvm::ArrayRef<uint8_t> code,
+                             std::vector<Reference> &out);
+/// Makes a block of all data that may be written, and one of the rest. Bounds of
+/// the arrays of constructors get the linker's names.
+llvm::Error finishAssumed(Program &program);
 /// Distances in data that nothing else accounts for.
 llvm::Error readKeptDistances(Program &program);
 llvm::Error readCodeReferences(Program &program);
@@ -233,10 +268,23 @@ struct CodeView {
   std::vector<Entry> entries;
   const Entry *at(uint64_t address) const;
 };
+/// Data that code reaches by address.
+bool isPlainData(const Piece &piece);
+
+/// What some functions refer to.
+struct CodeFindings {
+  std::vector<Reference> references;
+  std::vector<std::pair<uint64_t, uint64_t>> joins; ///< as in Program
+  std::vector<uint64_t> dataTargets;
+  std::vector<uint64_t> flows; ///< functions that DelinkFlow has to read
+  std::vector<std::string> remarks;
+};
 /// Jump tables that \p code uses, and its thread-local operands.
-llvm::Error readFlowReferences(Program &program, const Piece &piece,
+llvm::Error readFlowReferences(const Program &program, const Target &target,
+                               const Piece &piece,
                                const CodeView &code,
-                               const std::vector<uint64_t> &dataTargets);
+                               const std::vector<uint64_t> &dataTargets,
+                               CodeFindings &out);
 
 /// What becomes of the program when its sections stay where they are.
 struct PinnedLayout {

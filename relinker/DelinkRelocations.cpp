@@ -197,9 +197,8 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::find(const Reference &r) {
 }
 
 /// What the app holds must follow from the reference.
-Error ObjectBuilder::checkField(const Reference &r) {
-  ArrayRef<uint8_t> bytes = image.bytesAt(r.place, fieldSize(r.type));
-  if (bytes.empty())
+Error ObjectBuilder::checkField(const Reference &r, ArrayRef<uint8_t> bytes) {
+  if (bytes.size() < fieldSize(r.type))
     return program.error("the reference at " + hex(r.place) +
                          " is not in the file");
   if (r.kind != Reference::Kind::Address || isGotType(r.type))
@@ -233,7 +232,8 @@ Error ObjectBuilder::addRelocation(const Reference &r) {
     return Error::success();
   if (pinned && r.kind == Reference::Kind::Address && isDropped(r.target))
     return Error::success();
-  if (Error e = checkField(r))
+  ArrayRef<uint8_t> data = out->data;
+  if (Error e = checkField(r, data.drop_front(std::min<size_t>(offset, data.size()))))
     return e;
   // The start-up objects' own handle, which its word points to.
   if (r.kind == Reference::Kind::Address && r.target == r.place &&
@@ -262,8 +262,8 @@ Error ObjectBuilder::addRelocation(const Reference &r) {
 }
 
 Error ObjectBuilder::addRelocations() {
-  llvm::stable_sort(program.references, [](const auto &a, const auto &b) {
-    return a.place < b.place;
+  llvm::sort(program.references, [](const auto &a, const auto &b) {
+    return std::pair(a.place, a.evidence) < std::pair(b.place, b.evidence);
   });
   uint64_t end = 0;
   const Reference *before = nullptr;

@@ -34,6 +34,8 @@ StringRef toString(Evidence evidence) {
     return "thread-local operand";
   case Evidence::Kept:
     return "kept relocation";
+  case Evidence::Assumed:
+    return "assumed address";
   }
   llvm_unreachable("all kinds are named");
 }
@@ -196,6 +198,23 @@ Error readProgramSymbols(Program &program, const DelinkConfig &config) {
 
 Error Program::error(const Twine &message) const {
   return makeError(image.path + ": " + message);
+}
+
+std::vector<uint8_t> Program::contents(uint64_t address, uint64_t size) const {
+  std::vector<uint8_t> out;
+  if (ArrayRef<uint8_t> bytes = image.bytesAt(address, size); !bytes.empty())
+    return {bytes.begin(), bytes.end()};
+  // Of several segments, or with zeroes behind.
+  out.resize(size);
+  for (const Section &s : image.sections) {
+    uint64_t from = std::max(address, s.address),
+             to = std::min(address + size, s.address + s.size);
+    if (!s.isAlloc() || s.type == SHT_NOBITS || from >= to)
+      continue;
+    ArrayRef<uint8_t> bytes = image.bytesAt(from, to - from);
+    llvm::copy(bytes, out.begin() + (from - address));
+  }
+  return out;
 }
 
 bool Program::followStub(Reference &r) const {

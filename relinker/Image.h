@@ -126,6 +126,9 @@ public:
   llvm::ArrayRef<uint8_t> bytesAt(uint64_t address, uint64_t size) const;
   /// File-backed bytes from \p address to the end of its segment.
   llvm::ArrayRef<uint8_t> bytesFrom(uint64_t address) const;
+  /// Lets the system have the memory of the mapped file back. What is read again
+  /// is read from the file.
+  void release() const { buffer->dontNeedIfMmap(); }
   std::optional<uint64_t> fileOffset(uint64_t address) const;
   const Section *section(llvm::StringRef name) const;
   const Section *sectionAt(uint64_t address) const;

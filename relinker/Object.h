@@ -19,6 +19,7 @@
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBufferRef.h"
+#include "llvm/Support/raw_ostream.h"
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -124,7 +125,9 @@ readObject(llvm::MemoryBufferRef buffer, std::vector<std::string> &takenGroups,
 /// Property"), or none: one object without it clears the bits for all.
 void addPropertyNote(Object &object, bool ibt, bool shstk);
 
-/// Writes \p object as an ET_REL file.
+/// Writes \p object as an ET_REL file, from the start of \p out on.
+void writeObject(const Object &object, llvm::raw_pwrite_stream &out);
+/// The same, in memory.
 llvm::SmallVector<char, 0> writeObject(const Object &object);
 
 } // namespace relink

@@ -11,6 +11,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -38,17 +39,19 @@ private:
 
 class Writer {
 public:
-  explicit Writer(const Object &object) : object(object) {}
-  SmallVector<char, 0> write();
+  Writer(const Object &object, raw_pwrite_stream &out)
+      : object(object), out(out) {}
+  void write();
 
 private:
   void setSection(Sym &e, uint32_t index);
   void finalizeSymbols();
+  void pad(uint64_t align) { out.write_zeros(alignTo(out.tell(), align) - out.tell()); }
   void append(Shdr header, StringRef bytes);
   void writeRelocations(const ObjectSection &section, uint32_t target);
 
   const Object &object;
-  SmallVector<char, 0> out;
+  raw_pwrite_stream &out; ///< from its start on
   std::vector<Shdr> headers;
   StringTable sectionNames, symbolNames;
   DenseMap<const ObjectSection *, uint32_t> sectionIndex;
@@ -111,11 +114,10 @@ void Writer::finalizeSymbols() {
 }
 
 void Writer::append(Shdr header, StringRef bytes) {
-  uint64_t align = std::max<uint64_t>(header.sh_addralign, 1);
-  out.resize(alignTo(out.size(), std::min<uint64_t>(align, 4096)), 0);
-  header.sh_offset = out.size();
+  pad(std::clamp<uint64_t>(header.sh_addralign, 1, 4096));
+  header.sh_offset = out.tell();
   if (header.sh_type != SHT_NOBITS) {
-    out.append(bytes.begin(), bytes.end());
+    out << bytes;
     header.sh_size = bytes.size();
   }
   headers.push_back(header);
@@ -144,10 +146,10 @@ void Writer::writeRelocations(const ObjectSection &section, uint32_t target) {
   append(h, rawBytes(relas));
 }
 
-SmallVector<char, 0> Writer::write() {
+void Writer::write() {
   headers.emplace_back();
   memset(&headers[0], 0, sizeof(Shdr));
-  out.resize(sizeof(Ehdr), 0);
+  out.write_zeros(sizeof(Ehdr));
   for (const ObjectSection &s : object.sections) {
     sectionIndex[&s] = headers.size();
     Shdr h;
@@ -195,7 +197,7 @@ SmallVector<char, 0> Writer::write() {
   h.sh_addralign = 1;
   append(h, sectionNames.data);
 
-  out.resize(alignTo(out.size(), 8), 0);
+  pad(8);
   Ehdr e;
   memset(&e, 0, sizeof(e));
   memcpy(e.e_ident, ElfMagic, 4);
@@ -216,11 +218,9 @@ SmallVector<char, 0> Writer::write() {
   e.e_shstrndx = names < SHN_LORESERVE ? names : size_t(SHN_XINDEX);
   if (names >= SHN_LORESERVE)
     headers[0].sh_link = names;
-  e.e_shoff = out.size();
-  memcpy(out.data(), &e, sizeof(e));
-  StringRef table = rawBytes(headers);
-  out.append(table.begin(), table.end());
-  return std::move(out);
+  e.e_shoff = out.tell();
+  out << rawBytes(headers);
+  out.pwrite(reinterpret_cast<const char *>(&e), sizeof(e), 0);
 }
 
 } // namespace
@@ -250,8 +250,15 @@ std::string linkableName(StringRef name) {
   return out;
 }
 
+void writeObject(const Object &object, raw_pwrite_stream &out) {
+  Writer(object, out).write();
+}
+
 SmallVector<char, 0> writeObject(const Object &object) {
-  return Writer(object).write();
+  SmallVector<char, 0> out;
+  raw_svector_ostream stream(out);
+  writeObject(object, stream);
+  return out;
 }
 
 } // namespace relink

@@ -180,9 +180,15 @@ public:
   virtual bool decode(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
                       Instruction &out) const = 0;
 
-  /// The same without what only decode() needs to know: `isNop`, `clobbered`.
+  /// The same without what only decode() tells: registers.
   virtual bool measure(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
                        Instruction &out) const = 0;
+
+  /// measure() of what is common and quick to measure; false for the rest.
+  virtual bool measureQuickly(llvm::ArrayRef<uint8_t> bytes, uint64_t address,
+                              Instruction &out) const = 0;
+  /// One of the same kind, for another thread.
+  virtual llvm::Expected<std::unique_ptr<Target>> another() const = 0;
 
   /// What a field behind the bytes \p before may be part of, wherever
   /// instructions begin.

@@ -43,6 +43,11 @@ public:
                Instruction &out) const override {
     return measureX86_64(bytes, address, out) || decode(bytes, address, out);
   }
+  bool measureQuickly(ArrayRef<uint8_t> bytes, uint64_t address,
+                      Instruction &out) const override {
+    return measureX86_64(bytes, address, out);
+  }
+  Expected<std::unique_ptr<Target>> another() const override;
   Expected<Redirect> planRedirect(const RedirectSite &site,
                                   uint64_t destination) const override {
     return planRedirectX86_64(*this, site, destination);
@@ -121,9 +126,6 @@ private:
 };
 
 Error X86_64::init() {
-  LLVMInitializeX86TargetInfo();
-  LLVMInitializeX86TargetMC();
-  LLVMInitializeX86Disassembler();
   Triple triple("x86_64-unknown-linux-gnu");
   std::string message;
   const llvm::Target *t = TargetRegistry::lookupTarget(triple, message);
@@ -439,9 +441,19 @@ X86_64::decodePltEntry(ArrayRef<uint8_t> bytes, uint64_t address) const {
   return std::nullopt;
 }
 
+Expected<std::unique_ptr<Target>> X86_64::another() const {
+  auto target = std::make_unique<X86_64>();
+  if (Error e = target->init())
+    return e;
+  return target;
+}
+
 } // namespace
 
 Expected<std::unique_ptr<Target>> createX86_64Target() {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86Disassembler();
   auto target = std::make_unique<X86_64>();
   if (Error e = target->init())
     return e;

@@ -60,7 +60,7 @@ constexpr Table makeOneByte() {
   t[0x81] = ModRM | Imm32;
   fill(t, 0x84, 0x8b, ModRM);
   t[0x8d] = ModRM; // lea
-  fill(t, 0x90, 0x99, Plain);
+  fill(t, 0x90, 0x99, Plain); // 0x90: see measure()
   t[0xa8] = Imm8;
   t[0xa9] = Imm32;
   fill(t, 0xb0, 0xb7, Imm8);
@@ -189,6 +189,14 @@ bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
   Instruction &i = out;
   i = Instruction();
   i.address = address;
+  if (form == Plain && !isTwoByte && opcode == 0x90) {
+    // With other prefixes it is `pause`, or exchanges registers.
+    if (at > 1 && !(at == 2 && operandSize))
+      return false;
+    i.isNop = true;
+  }
+  if (form == Plain)
+    i.endsFlow = isTwoByte ? opcode == 0x0b : opcode == 0xc3 || opcode == 0xcc;
   if (form & ModRM) {
     uint8_t modRM = bytes[at++];
     unsigned reg = modRM >> 3 & 7;
@@ -196,6 +204,10 @@ bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
       return false;
     i.isCall = !isTwoByte && opcode == 0xff && reg == 2;
     i.isBranch = i.isIndirect = !isTwoByte && opcode == 0xff && reg == 4;
+    i.endsFlow = i.isBranch;
+    i.isNop = isTwoByte && opcode == 0x1f;
+    if (i.isNop && reg)
+      return false;
     Operand operand = measureOperand(modRM, bytes[at]);
     if (operand.isPcRelative && !segment) {
       i.fieldOffset = at;
@@ -210,6 +222,7 @@ bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
     i.isCall = opcode == 0xe8 && !isTwoByte;
     i.isBranch = !i.isCall;
     i.isConditional = i.isBranch && (isTwoByte || opcode < 0x80);
+    i.endsFlow = i.isBranch && !i.isConditional;
   }
   if (form & Imm8)
     at += 1;

@@ -23,6 +23,7 @@ def shared : F<"shared", "Make a shared library of an executable: -o libapp.so l
 defm export_symbol : Eq<"export-symbol", "<name>", "With --shared: export only this function or variable; may be repeated">;
 defm shuffle : Eq<"shuffle", "<seed>", "Order functions and data at random, so that a wrong reference shows">;
 defm references : Eq<"references", "<file>", "List each reference: its place, type, meaning, and how it is known">;
+def assume_addresses : F<"assume-addresses", "In a program at fixed addresses, or static, take numbers that look like addresses for such: nothing proves them">;
 def strict : F<"strict", "Refuse what would be kept together because it can't be proven apart">;
 }
 

@@ -103,6 +103,7 @@ std::optional<int> readConfig(const InputArgList &args, DelinkConfig &c) {
     c.shuffle = seed;
   }
   c.references = args.getLastArgValue(OPT_references).str();
+  c.assumeAddresses = args.hasArg(OPT_assume_addresses);
   c.strict = args.hasArg(OPT_strict);
   c.debugFile = args.getLastArgValue(OPT_debug_file).str();
   c.debugDirs = args.getAllArgValues(OPT_debug_dir);

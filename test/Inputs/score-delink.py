@@ -43,7 +43,8 @@ def main():
             continue
         start, size = int(f[1], 16), int(f[2], 0)
         functions.append((start, size))
-        if f[7] in STARTUP:
+        # crt1.o has one that does nothing; another is part of a static libc.
+        if f[7] in STARTUP or f[7] == "_dl_relocate_static_pie" and size < 16:
             dropped.append((start, max(size, 1)))
     functions.sort()
 
@@ -98,8 +99,19 @@ def main():
     total, hit, missed, extra = (collections.Counter() for _ in range(4))
     lost = []
     bytes_at = reader(twin, sections)
+    low, high = min(s[0] for s in sections), max(s[0] + s[1] for s in sections)
+    low = 0 if low < 0x10000 else low # position-independent
     for place in places:
         name, relocation = relocations[place]
+        # At fixed addresses the words say which symbols are numbers: absolute ones,
+        # and those that nothing defines; thread-local ones too.
+        if low and relocation in ("64", "32", "32S"):
+            value = int.from_bytes(bytes_at(place, 8 if relocation == "64" else 4), "little")
+            if not low <= value <= high:
+                continue
+        if relocation == "GOTTPOFF" and \
+                int.from_bytes(bytes_at(place, 4), "little", signed=True) < -0x10000:
+            continue
         if relocation == "NONE" or in_startup(place):
             continue
         # A relaxed sequence keeps relocations that mean nothing any more.
@@ -134,6 +146,11 @@ def main():
         if "TLSGD" in relocation and executable:
             place += 8
         kind = kind_of(name, relocation)
+        # Tables of addresses, in programs at fixed ones.
+        if low and kind == "pointer" and relocation == "64":
+            value = int.from_bytes(bytes_at(place, 8), "little")
+            if function_of(value) not in (None, value):
+                kind = "jump table"
         total[kind] += 1
         if place in found:
             hit[kind] += 1
@@ -156,6 +173,8 @@ def main():
         if total[kind]:
             print(f"{kind}: {hit[kind]} of {total[kind]}")
     print(f"spurious: {sum(extra.values())}")
+    if any(evidence == "assumed address" for _, _, evidence in found.values()):
+        print(f"spurious and assumed: {extra['assumed address']}")
     for place, kind, relocation, name in lost[:20]:
         print(f"  missed {place:#x} {kind} {relocation} in {name}")
     for place, evidence, section in spurious[:20]:

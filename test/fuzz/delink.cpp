@@ -23,7 +23,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   DelinkConfig config;
   config.app = app.path();
   config.debugDirs = {"/nonexistent"};
-  config.byFunction = choice & 1;
+  using enum DelinkConfig::Granularity;
+  config.granularity = choice & 1 ? Function : choice & 16 ? Whole : Known;
+  config.assumeAddresses = choice & 32;
+  config.asLibrary = choice & 64;
   config.strict = choice & 2;
   if (choice & 4)
     config.shuffle = choice;
