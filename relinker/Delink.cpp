@@ -27,16 +27,19 @@ Error refuseUnsupported(const Program &program) {
     return program.error("not supported yet: this architecture");
   if (!program.kept.empty())
     return Error::success();
+  std::string context;
+  for (const std::string &remark : program.remarks)
+    context += "\n>>> " + remark;
   if (!image.isPositionIndependent())
     return program.error(
         "a program at fixed addresses has no relocations for its pointers, and "
-        "numbers that look like addresses can't be told from them\n>>> remedy: "
-        "link it with --emit-relocs, or with -pie");
+        "numbers that look like addresses can't be told from them" + context +
+        "\n>>> remedy: link it with ld.relink or --emit-relocs, or with -pie");
   if (image.isStatic())
     return program.error(
         "a static program refers to sections' bounds by their addresses, which "
-        "can't be told from what lies there\n>>> remedy: link it with "
-        "--emit-relocs");
+        "can't be told from what lies there" + context +
+        "\n>>> remedy: link it with ld.relink or --emit-relocs");
   return Error::success();
 }
 
@@ -161,6 +164,7 @@ Error analyzeProgram(Program &program, const DelinkConfig &config) {
   using Step = Error (*)(Program &, const DelinkConfig &);
   constexpr Step steps[] = {
       // What the program says of itself.
+      [](Program &p, const DelinkConfig &) { return readMapRelocations(p); },
       [](Program &p, const DelinkConfig &) { return readKeptRelocations(p); },
       [](Program &p, const DelinkConfig &) { return refuseUnsupported(p); },
       readProgramSymbols,

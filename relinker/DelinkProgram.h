@@ -23,6 +23,8 @@
 
 namespace relink {
 
+class PatchMap;
+
 /// How a reference is known.
 enum class Evidence {
   DynamicRelocation,
@@ -30,9 +32,10 @@ enum class Evidence {
   JumpTable,
   Unwind,
   ThreadLocal,
-  Kept
+  Kept,
+  Map
 };
-constexpr unsigned evidenceCount = 6;
+constexpr unsigned evidenceCount = 7;
 llvm::StringRef toString(Evidence evidence);
 
 struct ProgramSymbol {
@@ -85,7 +88,7 @@ struct Reference {
   uint64_t anchor = 0;
 };
 
-/// A relocation that the linker kept (--emit-relocs). Its type may be that of an
+/// A relocation that the linker kept (--emit-relocs), or that the map has. Its type may be that of an
 /// instruction that was relaxed; the symbol is what was meant.
 struct KeptRelocation {
   uint32_t type = 0;
@@ -122,11 +125,14 @@ struct Program {
   const Target &target;
   std::vector<ProgramSymbol> symbols; ///< by address
   bool named = false;                 ///< symbols came from a full table
+  std::vector<ProgramSymbol> mapSymbols; ///< a full table of the map
   std::vector<UnwindRecord> frames;
   std::vector<Piece> pieces;    ///< by address; not those of TLS
   std::vector<Piece> tlsPieces; ///< .tdata and .tbss
   std::vector<Reference> references;
   llvm::DenseMap<uint64_t, KeptRelocation> kept; ///< by place
+  Evidence keptEvidence = Evidence::Kept;        ///< where `kept` is from
+  std::shared_ptr<PatchMap> map;                 ///< has the names in `kept`
   llvm::DenseMap<uint64_t, Slot> slots; ///< by address of the word
   llvm::DenseMap<uint64_t, Slot> stubs; ///< by address of the PLT entry
   /// Data that the loader copies from a library: address, size, symbol.
@@ -196,7 +202,10 @@ llvm::Error readProgramSymbols(Program &program, const DelinkConfig &config);
 llvm::Error readFrames(Program &program);
 llvm::Error cutPieces(Program &program);
 llvm::Error readDynamicReferences(Program &program);
-/// The relocations that the linker kept, in `kept`.
+/// The relocations of the map, in `kept`; nothing, with a remark, if it does not
+/// tell of all that was linked.
+llvm::Error readMapRelocations(Program &program);
+/// The relocations that the linker kept, unless the map has them.
 llvm::Error readKeptRelocations(Program &program);
 /// Absolute addresses in data; for programs at fixed addresses.
 llvm::Error readKeptWords(Program &program);

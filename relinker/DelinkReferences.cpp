@@ -257,7 +257,7 @@ Error CodeReader::readConstantSlot(Reference r, const Instruction &i,
   if (word.empty())
     return program.error("the slot at " + hex(r.target) + " is not in the file");
   r.target = read64le(word.data());
-  r.evidence = Evidence::Kept;
+  r.evidence = program.keptEvidence;
   bool thread = kept.type == R_X86_64_GOTTPOFF;
   r.type = thread ? uint32_t(R_X86_64_GOTTPOFF)
                   : gotType(image.bytesAt(i.address, i.size), r.place - i.address);
@@ -433,7 +433,7 @@ Error CodeReader::read() {
   program.joins = joins;
   for (const Reference &r : program.references)
     if ((r.evidence == Evidence::DynamicRelocation ||
-         r.evidence == Evidence::Kept) &&
+         r.evidence == program.keptEvidence) &&
         r.kind == Reference::Kind::Address)
       dataTargets.push_back(r.target);
   llvm::sort(dataTargets);
