@@ -29,67 +29,11 @@ bool isMoved(const Shdr &h, uint64_t from) {
          h.sh_offset >= from;
 }
 
-class Tail {
-public:
-  Tail(MutableArrayRef<uint8_t> file, ArrayRef<Shdr> old, uint32_t names)
-      : file(file), headers(old.begin(), old.end()), names(names) {}
-  bool canMove() const;
-  NewTail make(StringRef name, ArrayRef<uint8_t> contents);
-
-private:
-  void addHeader(uint64_t offset, uint64_t size);
-  MutableArrayRef<uint8_t> file;
-  std::vector<Shdr> headers;
-  uint32_t names; ///< index of .shstrtab
-};
-
-bool Tail::canMove() const {
-  uint64_t end = headers[names].sh_offset + headers[names].sh_size;
-  for (const Shdr &h : headers)
-    if (isMoved(h, end) &&
-        ((h.sh_flags & SHF_ALLOC) || h.sh_addralign > step))
-      return false;
-  return true;
-}
-
-void Tail::addHeader(uint64_t offset, uint64_t size) {
-  Shdr h;
-  memset(&h, 0, sizeof(h));
-  h.sh_name = headers[names].sh_size;
-  h.sh_type = SHT_PROGBITS;
-  h.sh_offset = offset;
-  h.sh_size = size;
-  h.sh_addralign = 8;
-  headers.push_back(h);
-}
-
-NewTail Tail::make(StringRef name, ArrayRef<uint8_t> contents) {
-  auto *e = reinterpret_cast<Ehdr *>(file.data());
-  NewTail tail;
-  tail.keep = headers[names].sh_offset + headers[names].sh_size;
-  std::vector<uint8_t> &out = tail.bytes;
-  auto add = [&](ArrayRef<uint8_t> b) { out.insert(out.end(), b.begin(), b.end()); };
-  auto alignOut = [&](uint64_t to) {
-    out.resize(alignTo(tail.keep + out.size(), to) - tail.keep);
-    return tail.keep + out.size();
-  };
-  add(arrayRefFromStringRef(name));
-  uint64_t moved = alignTo(name.size() + 1, step);
-  out.resize(moved);
-  add(file.slice(tail.keep, e->e_shoff - tail.keep));
-  for (Shdr &h : headers)
-    if (isMoved(h, tail.keep))
-      h.sh_offset += moved;
-  addHeader(alignOut(8), contents.size());
-  headers[names].sh_size += name.size() + 1;
-  add(contents);
-  e->e_shoff = alignOut(8);
-  bool isLarge = headers.size() >= SHN_LORESERVE;
-  e->e_shnum = isLarge ? 0 : headers.size();
-  headers[0].sh_size = isLarge ? headers.size() : 0;
-  add({reinterpret_cast<const uint8_t *>(headers.data()),
-       headers.size() * sizeof(Shdr)});
-  return tail;
+bool canMove(ArrayRef<Shdr> headers, uint64_t from) {
+  return llvm::none_of(headers, [&](const Shdr &h) {
+    return isMoved(h, from) &&
+           ((h.sh_flags & SHF_ALLOC) || h.sh_addralign > step);
+  });
 }
 
 } // namespace
@@ -102,11 +46,11 @@ bool canAddSection(ArrayRef<uint8_t> file) {
          (e->e_machine == EM_X86_64 || e->e_machine == EM_AARCH64);
 }
 
-std::optional<NewTail> addSection(MutableArrayRef<uint8_t> file, StringRef name,
-                                  ArrayRef<uint8_t> contents) {
+std::optional<AddedSection> AddedSection::plan(ArrayRef<uint8_t> file,
+                                               StringRef name) {
   if (!canAddSection(file))
     return std::nullopt;
-  auto *e = reinterpret_cast<Ehdr *>(file.data());
+  auto *e = reinterpret_cast<const Ehdr *>(file.data());
   auto elf = object::ELFFile<ELFT>::create(toStringRef(file));
   if (!elf || !e->e_shoff) {
     consumeError(elf.takeError());
@@ -117,17 +61,58 @@ std::optional<NewTail> addSection(MutableArrayRef<uint8_t> file, StringRef name,
     consumeError(headers.takeError());
     return std::nullopt;
   }
-  uint32_t names = e->e_shstrndx == SHN_XINDEX
-                       ? uint32_t((*headers)[0].sh_link)
-                       : uint32_t(e->e_shstrndx);
-  if (names >= headers->size() ||
-      e->e_shoff + headers->size() * sizeof(Shdr) != file.size() ||
-      (*headers)[names].sh_offset + (*headers)[names].sh_size > e->e_shoff)
+  AddedSection out;
+  out.names = e->e_shstrndx == SHN_XINDEX ? uint32_t((*headers)[0].sh_link)
+                                          : uint32_t(e->e_shstrndx);
+  out.oldHeaders = e->e_shoff;
+  if (out.names >= headers->size() ||
+      out.oldHeaders + headers->size() * sizeof(Shdr) != file.size())
     return std::nullopt;
-  Tail tail(file, *headers, names);
-  if (!tail.canMove())
+  const Shdr &names = (*headers)[out.names];
+  out.keep = names.sh_offset + names.sh_size;
+  if (out.keep > out.oldHeaders || out.keep < sizeof(Ehdr) ||
+      !canMove(*headers, out.keep))
     return std::nullopt;
-  return tail.make(name, contents);
+  out.file = file;
+  out.headers.assign(headers->begin(), headers->end());
+  out.header.assign(file.begin(), file.begin() + sizeof(Ehdr));
+  out.inserted.assign(name.begin(), name.end());
+  out.inserted.resize(alignTo(name.size() + 1, step));
+  out.contentsOffset = alignTo(out.oldHeaders + out.inserted.size(), 8);
+  Shdr h;
+  memset(&h, 0, sizeof(h));
+  h.sh_name = names.sh_size;
+  h.sh_type = SHT_PROGBITS;
+  h.sh_offset = out.contentsOffset;
+  h.sh_addralign = 8;
+  for (Shdr &old : out.headers)
+    if (isMoved(old, out.keep))
+      old.sh_offset += out.inserted.size();
+  out.headers[out.names].sh_size += name.size() + 1;
+  out.headers.push_back(h);
+  return out;
+}
+
+std::vector<AddedSection::Part> AddedSection::firstParts() const {
+  return {{sizeof(Ehdr), file.slice(sizeof(Ehdr), keep - sizeof(Ehdr))},
+          {keep, inserted},
+          {keep + inserted.size(), file.slice(keep, oldHeaders - keep)}};
+}
+
+std::vector<uint8_t> AddedSection::finish(uint64_t size) {
+  headers.back().sh_size = size;
+  headersOffset = alignTo(contentsOffset + size, 8);
+  auto *e = reinterpret_cast<Ehdr *>(header.data());
+  e->e_shoff = headersOffset;
+  bool isLarge = headers.size() >= SHN_LORESERVE;
+  e->e_shnum = isLarge ? 0 : headers.size();
+  headers[0].sh_size = isLarge ? headers.size() : 0;
+  auto *bytes = reinterpret_cast<const uint8_t *>(headers.data());
+  return {bytes, bytes + headers.size() * sizeof(Shdr)};
+}
+
+uint64_t AddedSection::fileSize() const {
+  return headersOffset + headers.size() * sizeof(Shdr);
 }
 
 } // namespace relink

@@ -30,7 +30,7 @@ void writeHeader(char *out, const Twine &name, uint64_t size) {
 class PaddedArchive {
 public:
   PaddedArchive(std::vector<ArchiveMember> members, const ObjectChanges &changes);
-  std::unique_ptr<MemoryBuffer> write(StringRef identifier);
+  std::unique_ptr<MemoryBuffer> write(StringRef identifier, ZeroedMemory &memory);
   bool isPadded() const {
     return llvm::any_of(plans,
                         [](const PaddedObject &p) { return p.isPadded(); });
@@ -54,7 +54,8 @@ PaddedArchive::PaddedArchive(std::vector<ArchiveMember> m,
 
 /// Every name is in the table of long names, "//": the header then has its
 /// place there.
-std::unique_ptr<MemoryBuffer> PaddedArchive::write(StringRef identifier) {
+std::unique_ptr<MemoryBuffer> PaddedArchive::write(StringRef identifier,
+                                                   ZeroedMemory &memory) {
   constexpr StringRef magic = "!<arch>\n";
   std::string names;
   std::vector<uint64_t> nameAt, offsets;
@@ -69,8 +70,8 @@ std::unique_ptr<MemoryBuffer> PaddedArchive::write(StringRef identifier) {
     offsets.push_back(at);
     at = alignTo(at + headerSize + size(i), 2);
   }
-  auto buffer = WritableMemoryBuffer::getNewUninitMemBuffer(at, identifier);
-  char *out = buffer->getBufferStart();
+  MutableArrayRef<char> buffer = memory.take<char>(at);
+  char *out = buffer.data();
   memcpy(out, magic.data(), magic.size());
   writeHeader(out + magic.size(), "//", names.size());
   memcpy(out + magic.size() + headerSize, names.data(), names.size());
@@ -84,7 +85,8 @@ std::unique_ptr<MemoryBuffer> PaddedArchive::write(StringRef identifier) {
     if (size(i) % 2)
       member[headerSize + size(i)] = '\n';
   });
-  return buffer;
+  return MemoryBuffer::getMemBuffer({out, buffer.size()}, identifier,
+                                    /*RequiresNullTerminator=*/false);
 }
 
 } // namespace
@@ -139,7 +141,8 @@ static bool hasSmallTables(ArrayRef<ArchiveMember> members) {
 }
 
 std::unique_ptr<MemoryBuffer> padArchive(MemoryBufferRef ref,
-                                         const ObjectChanges &changes) {
+                                         const ObjectChanges &changes,
+                                         ZeroedMemory &memory) {
   std::vector<ArchiveMember> members = readArchive(ref);
   std::vector<std::unique_ptr<MemoryBuffer>> files;
   for (ArchiveMember &m : members) {
@@ -154,7 +157,7 @@ std::unique_ptr<MemoryBuffer> padArchive(MemoryBufferRef ref,
   if (!changes.padding && !hasSmallTables(members))
     return nullptr;
   PaddedArchive padded(std::move(members), changes);
-  return padded.isPadded() ? padded.write(ref.getBufferIdentifier()) : nullptr;
+  return padded.isPadded() ? padded.write(ref.getBufferIdentifier(), memory) : nullptr;
 }
 
 } // namespace relink

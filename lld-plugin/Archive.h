@@ -15,6 +15,7 @@
 #define RELINK_LLD_ARCHIVE_H
 
 #include "FunctionPadding.h"
+#include "ZeroedMemory.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <memory>
 #include <string>
@@ -31,9 +32,11 @@ struct ArchiveMember {
 /// The members, or nothing when lld is going to refuse the archive.
 std::vector<ArchiveMember> readArchive(llvm::MemoryBufferRef archive);
 
-/// \p archive with its members' functions padded, or null if none has any.
+/// \p archive with its members' functions padded, in \p memory, or null if none
+/// has any.
 std::unique_ptr<llvm::MemoryBuffer> padArchive(llvm::MemoryBufferRef archive,
-                                               const ObjectChanges &changes);
+                                               const ObjectChanges &changes,
+                                               ZeroedMemory &memory);
 
 } // namespace relink
 

@@ -6,10 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "CopyLog.h"
-#include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/Parallel.h"
-#include <deque>
+#include "ZeroedMemory.h"
 #include <mutex>
+#include <vector>
 
 using namespace llvm;
 
@@ -20,17 +19,29 @@ namespace {
 const uint8_t *start = nullptr;
 size_t length = 0;
 
-std::mutex mutex; ///< of lists
-std::deque<std::vector<relink::Copy>> lists;
-thread_local std::vector<relink::Copy> *mine = nullptr;
+/// Never moved: a longer list is another chunk.
+struct Chunk {
+  static constexpr size_t most = 8192;
+  size_t count = 0;
+  relink::Copy copies[most];
+};
+
+std::mutex mutex; ///< of chunks
+relink::ZeroedMemory memory;
+std::vector<Chunk *> chunks;
+thread_local Chunk *mine = nullptr;
+
+[[gnu::noinline]] void addChunk() {
+  mine = memory.take<Chunk>(1).data();
+  std::lock_guard<std::mutex> lock(mutex);
+  chunks.push_back(mine);
+}
 
 [[gnu::noinline]] void write(const void *to, const void *from, size_t size) {
-  if (!mine) {
-    std::lock_guard<std::mutex> lock(mutex);
-    mine = &lists.emplace_back();
-  }
-  mine->push_back({static_cast<const uint8_t *>(from),
-                   static_cast<const uint8_t *>(to), size});
+  if (!mine || mine->count == Chunk::most)
+    addChunk();
+  mine->copies[mine->count++] = {static_cast<const uint8_t *>(from),
+                                 static_cast<const uint8_t *>(to), size};
 }
 
 } // namespace
@@ -53,16 +64,11 @@ void logCopiesTo(ArrayRef<uint8_t> buffer) {
   length = buffer.size();
 }
 
-std::vector<Copy> takeCopies() {
+std::vector<ArrayRef<Copy>> takeCopies() {
   length = 0;
-  std::vector<Copy> out;
-  for (std::vector<Copy> &list : lists) {
-    append_range(out, list);
-    list.clear();
-  }
-  parallelSort(out.begin(), out.end(), [](const Copy &a, const Copy &b) {
-    return std::tie(a.from, a.to) < std::tie(b.from, b.to);
-  });
+  std::vector<ArrayRef<Copy>> out;
+  for (const Chunk *chunk : std::exchange(chunks, {}))
+    out.push_back({chunk->copies, chunk->count});
   return out;
 }
 

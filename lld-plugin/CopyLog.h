@@ -28,8 +28,9 @@ struct Copy {
 /// Copies to \p buffer are written down from now on.
 void logCopiesTo(llvm::ArrayRef<uint8_t> buffer);
 
-/// What was copied, by source; the log ends. All threads that copied are idle.
-std::vector<Copy> takeCopies();
+/// What was copied, in lists of one thread each; the log ends. All threads that
+/// copied are idle.
+std::vector<llvm::ArrayRef<Copy>> takeCopies();
 
 } // namespace relink
 

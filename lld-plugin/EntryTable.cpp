@@ -63,6 +63,12 @@ EntryTable EntryTable::plan(StringRef bytes) {
     consumeError(headers.takeError());
     return out;
   }
+  // Most objects have none, and many sections.
+  auto allNames = file->getSectionContents((*headers)[namesIndex]);
+  if (!allNames || !toStringRef(*allNames).contains(compilersTableName)) {
+    consumeError(allNames.takeError());
+    return out;
+  }
   auto at = [&](const auto &v) {
     return uint64_t(reinterpret_cast<const char *>(&v) - bytes.data());
   };

@@ -85,7 +85,7 @@ void Inputs::addMembers(StringRef path, MemoryBufferRef archive,
 std::unique_ptr<MemoryBuffer> Inputs::pad(StringRef path,
                                           MemoryBufferRef file) {
   if (identify_magic(file.getBuffer()) == file_magic::archive)
-    return padArchive(file, options.changes());
+    return padArchive(file, options.changes(), paddedMemory);
   PaddedObject object = PaddedObject::plan(file.getBuffer(), options.changes());
   if (!object.isPadded())
     return nullptr;
@@ -160,18 +160,18 @@ std::unique_ptr<MemoryBuffer> Inputs::reserveFor(StringRef path) {
 }
 
 /// One object's entries become part of the record.
-void Inputs::checkEntries(StringRef name, StringRef bytes) {
-  HotPatchFacts f = findHotPatchEntries(bytes);
+void Inputs::addEntries(const Entries &object) {
+  const HotPatchFacts &f = object.facts;
   if (!f.understood || !f.functions)
     return;
   ++contents.codeObjects;
   if (!f.isReady()) {
-    notReady.push_back(name.str());
+    notReady.push_back(object.name);
     return;
   }
   ++contents.readyObjects;
   if (!f.oddFunction.empty())
-    odd.push_back((name + ": " + f.oddFunction).str());
+    odd.push_back(object.name + ": " + f.oddFunction);
   mixed |= f.prefixNops != f.greatestPrefix ||
            (anyReady && f.prefixNops != contents.prefixNops);
   auto least = [&](uint16_t old, unsigned now) {
@@ -212,8 +212,10 @@ void Inputs::take(StringRef name, Source &source) {
   bool excepted = source.isToolchain || llvm::any_of(except, [&](auto &glob) {
                     return glob.match(name);
                   });
-  if (options.hotPatch != HotPatchPolicy::Off && !excepted)
-    checkEntries(name, source.bytes);
+  if (options.hotPatch != HotPatchPolicy::Off && !excepted) {
+    Entries &e = entries.emplace_back(Entries{name.str(), source.bytes, {}});
+    entryTasks.async([&e] { e.facts = findHotPatchEntries(e.bytes); });
+  }
   if (options.patchMap)
     addToMap(name, source);
 }
@@ -228,7 +230,7 @@ void Inputs::addToMap(StringRef name, Source &source) {
       kept.push_back(std::move(*file));
     }
   if (!map)
-    map = std::make_unique<PatchMapWriter>();
+    map = std::make_unique<PatchMapWriter>(threads);
   map->add(name, {lastingName(source.file), source.member, source.original, source.bytes});
 }
 
@@ -272,6 +274,9 @@ Error Inputs::finish() {
   if (!anyTaken || std::exchange(isFinished, true) ||
       options.hotPatch == HotPatchPolicy::Off)
     return Error::success();
+  entryTasks.wait();
+  for (const Entries &e : entries)
+    addEntries(e);
   contents.hotPatch = !anyReady ? HotPatchKind::None
                       : mixed   ? HotPatchKind::Mixed
                                 : HotPatchKind::Uniform;

@@ -21,12 +21,15 @@
 #ifndef RELINK_LLD_INPUTS_H
 #define RELINK_LLD_INPUTS_H
 
+#include "HotPatch.h"
 #include "LinkOptions.h"
 #include "PatchMapWriter.h"
 #include "ReserveObject.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/GlobPattern.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/ThreadPool.h"
+#include <deque>
 #include <mutex>
 
 namespace relink {
@@ -84,7 +87,13 @@ private:
                                           llvm::MemoryBufferRef file);
   void take(llvm::StringRef name, Source &source);
   void addToMap(llvm::StringRef name, Source &source);
-  void checkEntries(llvm::StringRef name, llvm::StringRef bytes);
+  /// What one object's entries are; found in another thread.
+  struct Entries {
+    std::string name;
+    llvm::StringRef bytes;
+    HotPatchFacts facts;
+  };
+  void addEntries(const Entries &entries);
   Sizes poolSizes(const Sizes &held) const;
   void warn(const llvm::Twine &message) const;
 
@@ -100,6 +109,7 @@ private:
   uint64_t bytesRead = 0;
   llvm::StringMap<std::vector<Source>> sources;
   llvm::StringMap<llvm::StringRef> padded; ///< by path: files are named twice
+  ZeroedMemory paddedMemory; ///< archives
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> kept;
   std::optional<ReserveObject> reserve;
   std::unique_ptr<PatchMapWriter> map;
@@ -107,6 +117,9 @@ private:
   ReserveContents contents;
   bool anyTaken = false, anyReady = false, mixed = false, isFinished = false;
   std::vector<std::string> notReady, odd, bitcode;
+  std::deque<Entries> entries;
+  llvm::DefaultThreadPool threads; ///< end before what they work on
+  llvm::ThreadPoolTaskGroup entryTasks{threads};
 };
 
 } // namespace relink

@@ -13,30 +13,26 @@
 #define RELINK_LLD_MAPENCODER_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/ADT/StringExtras.h"
-#include <vector>
 
 namespace relink {
 
 class MapEncoder {
 public:
-  std::vector<uint8_t> bytes;
+  llvm::SmallVector<uint8_t, 0> bytes;
+  llvm::SmallVector<uint32_t, 0> cuts; ///< ends of parts
 
   void number(uint64_t v) {
-    uint8_t buffer[10];
-    unsigned size = 0;
     for (; v >= 0x80; v >>= 7)
-      buffer[size++] = v | 0x80;
-    buffer[size++] = v;
-    bytes.insert(bytes.end(), buffer, buffer + size);
+      bytes.push_back(uint8_t(v | 0x80));
+    bytes.push_back(uint8_t(v));
   }
   void signedNumber(int64_t v) {
     number((uint64_t(v) << 1) ^ uint64_t(v >> 63));
   }
-  void raw(llvm::ArrayRef<uint8_t> b) {
-    bytes.insert(bytes.end(), b.begin(), b.end());
-  }
+  void raw(llvm::ArrayRef<uint8_t> b) { bytes.append(b.begin(), b.end()); }
   void string(llvm::StringRef s) {
     number(s.size());
     raw(llvm::arrayRefFromStringRef(s));
@@ -44,6 +40,11 @@ public:
   template <typename T> void structure(const T &v) {
     raw({reinterpret_cast<const uint8_t *>(&v), sizeof(T)});
   }
+  void clear() {
+    bytes.clear();
+    cuts.clear();
+  }
+  void cut() { cuts.push_back(bytes.size()); }
 };
 
 } // namespace relink

@@ -6,23 +6,24 @@
 //===----------------------------------------------------------------------===//
 //
 // lld says how large the output is before it writes it; how large the map is
-// shows afterwards. So the output is a temporary file that is made longer when
-// lld has written all of it, the build-id included, and renamed then.
+// shows afterwards, when lld has written all of it, the build-id included. So the
+// output is a temporary file that is mapped, made longer then, and renamed. With
+// --mmap-output-file it is memory first, as it is for lld.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef RELINK_LLD_MAPPEDOUTPUT_H
 #define RELINK_LLD_MAPPEDOUTPUT_H
 
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/FileOutputBuffer.h"
 #include <functional>
-#include <vector>
 
 namespace relink {
 
 /// Makes the contents of the section; what lld wrote is its argument.
 using MapMaker =
-    std::function<std::vector<uint8_t>(llvm::ArrayRef<uint8_t> file)>;
+    std::function<llvm::SmallVector<uint8_t, 0>(llvm::ArrayRef<uint8_t> file)>;
 
 /// As llvm::FileOutputBuffer::create. \p fallback is that function, for outputs
 /// that can't be mapped.

@@ -12,6 +12,7 @@
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/xxhash.h"
+#include <atomic>
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -102,11 +103,22 @@ bool ObjectFacts::readSymbols(const object::ELFFile<ELFT> &file) {
   return true;
 }
 
-bool ObjectFacts::read(StringRef original, StringRef seen) {
+/// read() has checked them.
+ArrayRef<Rela> ObjectFacts::relasOf(uint32_t section) const {
+  uint32_t index = relocationsOf[section];
+  if (!index)
+    return {};
+  const Shdr &h = headers[index];
+  return {reinterpret_cast<const Rela *>(bytes.bytes_begin() + h.sh_offset),
+          h.sh_size / sizeof(Rela)};
+}
+
+bool ObjectFacts::read(StringRef original, StringRef seenFile,
+                       ZeroedMemory &memory) {
   bytes = original;
-  seenBase = seen.bytes_begin();
+  seen = arrayRefFromStringRef(seenFile);
   auto file = object::ELFFile<ELFT>::create(original);
-  auto other = object::ELFFile<ELFT>::create(seen);
+  auto other = object::ELFFile<ELFT>::create(seenFile);
   if (!file || !other) {
     consumeError(file.takeError());
     consumeError(other.takeError());
@@ -128,10 +140,15 @@ bool ObjectFacts::read(StringRef original, StringRef seen) {
   if (names >= headers.size())
     return false;
   sectionNames = contents(names);
-  relas.resize(headers.size());
-  places.resize(headers.size());
+  relocationsOf = memory.take<uint32_t>(headers.size());
+  places = memory.take<const uint8_t *>(headers.size());
+  listCopied(memory);
+  keeps = memory.take<Keep>(headers.size());
+  sectionNumbers = memory.take<uint32_t>(headers.size());
   if (!readSymbols(*file))
     return false;
+  used = memory.take<bool>(symbols.size());
+  symbolNumbers = memory.take<uint32_t>(symbols.size());
   for (const Shdr &h : headers) {
     if (h.sh_type != SHT_RELA || h.sh_info >= headers.size() ||
         !(headers[h.sh_info].sh_flags & SHF_ALLOC))
@@ -141,7 +158,7 @@ bool ObjectFacts::read(StringRef original, StringRef seen) {
       consumeError(list.takeError());
       return false;
     }
-    relas[h.sh_info] = *list;
+    relocationsOf[h.sh_info] = &h - headers.data();
     relocations += list->size();
     for (const Rela &r : *list)
       if (r.getSymbol(false) >= symbols.size())
@@ -150,18 +167,46 @@ bool ObjectFacts::read(StringRef original, StringRef seen) {
   return true;
 }
 
-void ObjectFacts::place(ArrayRef<Copy> copies, const LinkedFile &file) {
+/// Those with bytes in the output, by offset.
+void ObjectFacts::listCopied(ZeroedMemory &memory) {
+  copied = memory.take<uint32_t>(seenHeaders.size());
+  size_t count = 0;
   for (uint32_t i = 0; i < seenHeaders.size(); ++i) {
     const Shdr &h = seenHeaders[i];
-    if (!(h.sh_flags & SHF_ALLOC) || h.sh_type == SHT_NOBITS || !h.sh_size)
-      continue;
-    const uint8_t *from = seenBase + h.sh_offset;
-    auto copy = llvm::lower_bound(
-        copies, from, [](const Copy &c, const uint8_t *f) { return c.from < f; });
-    for (; copy != copies.end() && copy->from == from; ++copy)
-      if (copy->size == h.sh_size && file.address(copy->to))
-        places[i] = copy->to;
+    if ((h.sh_flags & SHF_ALLOC) && h.sh_type != SHT_NOBITS && h.sh_size)
+      copied[count++] = i;
   }
+  copied = copied.take_front(count);
+  auto isBefore = [&](uint32_t a, uint32_t b) {
+    return seenHeaders[a].sh_offset < seenHeaders[b].sh_offset;
+  };
+  if (!std::is_sorted(copied.begin(), copied.end(), isBefore))
+    std::stable_sort(copied.begin(), copied.end(), isBefore);
+}
+
+uint32_t ObjectFacts::place(const Copy &copy, const LinkedFile &file,
+                            uint32_t hint) {
+  uint64_t offset = copy.from - seen.data();
+  auto offsetAt = [&](uint32_t i) -> uint64_t {
+    return seenHeaders[copied[i]].sh_offset;
+  };
+  if (hint >= copied.size() || offsetAt(hint) != offset ||
+      (hint && offsetAt(hint - 1) == offset))
+    hint = llvm::lower_bound(copied, offset,
+                             [&](uint32_t s, uint64_t o) {
+                               return seenHeaders[s].sh_offset < o;
+                             }) -
+           copied.begin();
+  for (; hint < copied.size() && offsetAt(hint) == offset; ++hint)
+    if (seenHeaders[copied[hint]].sh_size == copy.size && file.address(copy.to)) {
+      // Of several the last, whichever thread is first.
+      std::atomic_ref<const uint8_t *> place(places[copied[hint]]);
+      const uint8_t *old = place.load(std::memory_order_relaxed);
+      while (old < copy.to && !place.compare_exchange_weak(
+                                  old, copy.to, std::memory_order_relaxed))
+        ;
+    }
+  return hint;
 }
 
 uint32_t ObjectFacts::sectionOf(uint32_t i) const {
@@ -193,7 +238,7 @@ void ObjectFacts::readFrames() {
     if (!isFrame(i))
       continue;
     ArrayRef<uint8_t> data = contents(i);
-    ArrayRef<Rela> all = relas[i];
+    ArrayRef<Rela> all = relasOf(i);
     auto isBefore = [](const Rela &a, const Rela &b) {
       return a.r_offset < b.r_offset;
     };
@@ -214,13 +259,11 @@ void ObjectFacts::readFrames() {
   }
 }
 
-void ObjectFacts::choose() {
-  keeps.resize(headers.size());
-  used.resize(symbols.size());
+void ObjectFacts::choose(ZeroedMemory &memory) {
   for (uint32_t i = 1; i < headers.size(); ++i) {
     keeps[i] = keepOf(i);
     if (keeps[i] == Keep::Placed)
-      for (const Rela &r : relas[i])
+      for (const Rela &r : relasOf(i))
         use(r.getSymbol(false));
   }
   readFrames();
@@ -239,7 +282,10 @@ void ObjectFacts::choose() {
     if (used[i] && home && keeps[home] == Keep::No &&
         (h.sh_flags & SHF_MERGE) && !contents(home).empty())
       keeps[home] = Keep::Contents;
-    bool isDefined = keeps[home] == Keep::Placed || keeps[home] == Keep::NoBits;
+    uint16_t index = symbols[i].st_shndx; // others may refer to these
+    bool isDefined = keeps[home] == Keep::Placed || keeps[home] == Keep::NoBits ||
+                     (symbols[i].getBinding() != STB_LOCAL &&
+                      (index == SHN_ABS || index == SHN_COMMON));
     uint8_t type = symbols[i].getType();
     if ((isDefined && type != STT_SECTION) || type == STT_FILE)
       use(i);
@@ -247,52 +293,120 @@ void ObjectFacts::choose() {
   if (!used.empty())
     used[0] = false; // stands for no symbol
   uint32_t count = 0;
-  sectionNumbers.resize(headers.size());
   for (uint32_t i = 1; i < headers.size(); ++i)
-    if (keeps[i] != Keep::No) {
+    if (keeps[i] != Keep::No)
       sectionNumbers[i] = ++count;
-      names.emplace_back(sectionName(i));
-      defines.push_back(false);
+  orderSymbols(memory);
+  names = memory.take<Name>(count + order.size());
+  Name *next = names.data();
+  auto add = [&](StringRef text, bool defines) {
+    *next++ = {text, uint32_t(xxh3_64bits(text)), 0, defines};
+  };
+  for (uint32_t i = 1; i < headers.size(); ++i)
+    if (keeps[i] != Keep::No)
+      add(sectionName(i), false);
+  for (uint32_t i : order) {
+    const Sym &s = symbols[i];
+    Keep home = keeps[sectionOf(i)];
+    add(s.getType() == STT_SECTION
+            ? ""
+            : strings.drop_front(s.st_name).split('\0').first,
+        s.getBinding() != STB_LOCAL &&
+            (home == Keep::Placed || home == Keep::NoBits));
+  }
+}
+
+/// By what keeps the differences of neighbors small: section symbols, locals of
+/// each source file behind its STT_FILE, what is defined for others, each by
+/// place, and then what is not defined here.
+void ObjectFacts::orderSymbols(ZeroedMemory &memory) {
+  struct Key {
+    uint32_t group, section;
+    uint64_t value;
+    uint32_t index;
+    bool operator<(const Key &o) const {
+      return std::tie(group, section, value, index) <
+             std::tie(o.group, o.section, o.value, o.index);
     }
-  count = 0;
-  symbolNumbers.resize(symbols.size());
-  for (uint32_t i = 1; i < symbols.size(); ++i)
-    if (used[i]) {
-      symbolNumbers[i] = ++count;
-      names.emplace_back(
-          symbols[i].getType() == STT_SECTION
-              ? ""
-              : strings.drop_front(symbols[i].st_name).split('\0').first);
-      Keep home = keeps[sectionOf(i)];
-      defines.push_back(symbols[i].getBinding() != STB_LOCAL &&
-                        (home == Keep::Placed || home == Keep::NoBits));
-    }
+  };
+  constexpr uint32_t globals = UINT32_MAX - 1, others = UINT32_MAX;
+  SmallVector<Key> keys;
+  keys.reserve(llvm::count(used, true));
+  uint32_t file = 1;
+  for (uint32_t i = 1; i < symbols.size(); ++i) {
+    const Sym &s = symbols[i];
+    if (s.getType() == STT_FILE)
+      ++file;
+    if (!used[i])
+      continue;
+    uint32_t section = sectionNumbers[sectionOf(i)];
+    if (s.getType() == STT_SECTION)
+      keys.push_back({0, section, 0, i});
+    else if (s.getType() == STT_FILE)
+      keys.push_back({file, 0, 0, i});
+    else if (s.getBinding() == STB_LOCAL)
+      keys.push_back({file, section, s.st_value, i});
+    else if (section)
+      keys.push_back({globals, section, s.st_value, i});
+    else
+      keys.push_back({others, 0, 0, i});
+  }
+  std::sort(keys.begin(), keys.end()); // llvm::sort calls qsort for these
+  order = memory.take<uint32_t>(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    firstOther += keys[i].group != others;
+    order[i] = keys[i].index;
+  }
+}
+
+/// Names are numbered: what is not defined here goes by them.
+void ObjectFacts::numberSymbols() {
+  MutableArrayRef<Name> all = symbolNames();
+  SmallVector<std::pair<uint32_t, uint32_t>> tail;
+  for (size_t i = firstOther; i < order.size(); ++i)
+    tail.push_back({all[i].number, order[i]});
+  std::sort(tail.begin(), tail.end());
+  for (size_t i = 0; i < tail.size(); ++i)
+    std::tie(all[firstOther + i].number, order[firstOther + i]) = tail[i];
+  for (size_t i = 0; i < order.size(); ++i)
+    symbolNumbers[order[i]] = i + 1;
 }
 
 void ObjectFacts::encodeSections(MapEncoder &out, const LinkedFile &file) const {
-  out.number(llvm::count_if(keeps, [](Keep k) { return k != Keep::No; }));
-  uint64_t address = 0;
-  size_t name = 0;
-  for (uint32_t i = 1; i < headers.size(); ++i) {
-    if (keeps[i] == Keep::No)
-      continue;
-    const Shdr &h = headers[i];
-    out.number(nameNumbers[name++]);
-    out.number(h.sh_type);
-    out.number(h.sh_flags);
-    out.number(h.sh_addralign);
-    out.number(h.sh_entsize);
-    out.number(h.sh_size);
+  std::vector<uint32_t> kept;
+  for (uint32_t i = 1; i < headers.size(); ++i)
+    if (keeps[i] != Keep::No)
+      kept.push_back(i);
+  out.number(kept.size());
+  for (size_t i = 0; i < kept.size(); ++i)
+    out.number(names[i].number);
+  auto column = [&](auto value) {
+    for (uint32_t i : kept)
+      out.number(value(headers[i]));
+  };
+  column([](const Shdr &h) { return h.sh_type; });
+  column([](const Shdr &h) { return h.sh_flags; });
+  column([](const Shdr &h) { return h.sh_addralign; });
+  column([](const Shdr &h) { return h.sh_entsize; });
+  column([](const Shdr &h) { return h.sh_size; });
+  for (uint32_t i : kept)
     out.number(uint64_t(keeps[i]));
-    if (keeps[i] == Keep::Contents)
-      out.raw(contents(i));
+  uint64_t address = 0;
+  for (uint32_t i : kept) {
     if (keeps[i] != Keep::Placed)
       continue;
     uint64_t here = *file.address(places[i]);
     out.signedNumber(here - address);
-    address = here + h.sh_size;
-    encodeDifferences(out, i);
+    address = here + headers[i].sh_size;
   }
+  for (uint32_t i : kept)
+    if (keeps[i] == Keep::Placed)
+      encodeDifferences(out, i);
+  out.cut();
+  for (uint32_t i : kept)
+    if (keeps[i] == Keep::Contents)
+      out.raw(contents(i));
+  out.cut();
 }
 
 /// Bytes outside of relocated fields that are not those of the object: the
@@ -300,15 +414,8 @@ void ObjectFacts::encodeSections(MapEncoder &out, const LinkedFile &file) const 
 void ObjectFacts::encodeDifferences(MapEncoder &out, uint32_t section) const {
   ArrayRef<uint8_t> ours = contents(section);
   const uint8_t *theirs = places[section];
-  MapEncoder list;
-  uint64_t count = 0, last = 0;
-  auto write = [&](uint64_t from, uint64_t to) {
-    list.number(from - last);
-    list.number(to - from);
-    list.raw(ours.slice(from, to - from));
-    last = to;
-    ++count;
-  };
+  SmallVector<std::pair<uint64_t, uint64_t>> list;
+  auto write = [&](uint64_t from, uint64_t to) { list.push_back({from, to}); };
   auto compare = [&](uint64_t from, uint64_t to) {
     if (from >= to || !memcmp(&ours[from], theirs + from, to - from))
       return;
@@ -320,7 +427,7 @@ void ObjectFacts::encodeDifferences(MapEncoder &out, uint32_t section) const {
   };
   auto isZero = [](uint8_t b) { return !b; };
   uint64_t at = 0;
-  for (const Rela &r : relas[section]) {
+  for (const Rela &r : relasOf(section)) {
     uint64_t from = std::min<uint64_t>(r.r_offset, ours.size()),
              to = std::min<uint64_t>(
                  from + map::fieldSize(r.getType(false)), ours.size());
@@ -332,48 +439,63 @@ void ObjectFacts::encodeDifferences(MapEncoder &out, uint32_t section) const {
     at = std::max(at, to);
   }
   compare(at, ours.size());
-  out.number(count);
-  out.raw(list.bytes);
+  out.number(list.size());
+  uint64_t last = 0;
+  for (auto [from, to] : list) {
+    out.number(from - last);
+    out.number(to - from);
+    out.raw(ours.slice(from, to - from));
+    last = to;
+  }
 }
 
 void ObjectFacts::encodeSymbols(MapEncoder &out) const {
-  std::vector<const Sym *> kept;
   std::vector<uint64_t> homes;
-  for (uint32_t i = 1; i < symbols.size(); ++i) {
-    if (!used[i])
-      continue;
+  for (uint32_t i : order) {
     const Sym &s = symbols[i];
-    kept.push_back(&s);
     homes.push_back(s.st_shndx == SHN_ABS      ? map::homeAbsolute
                     : s.st_shndx == SHN_COMMON ? map::homeCommon
                     : sectionOf(i) && sectionNumbers[sectionOf(i)]
                         ? map::homeSections + sectionNumbers[sectionOf(i)]
                         : map::homeUndefined);
   }
-  out.number(kept.size());
-  for (const Sym *s : kept)
-    out.number(s->st_info);
-  for (const Sym *s : kept)
-    out.number(s->st_other);
+  out.number(order.size());
+  for (uint32_t i : order)
+    out.number(symbols[i].st_info);
+  for (uint32_t i : order)
+    out.number(symbols[i].st_other);
+  uint64_t last = 0;
   for (uint64_t home : homes)
-    out.number(home);
-  for (size_t i = 0; i < kept.size(); ++i)
-    out.number(homes[i] == map::homeUndefined ? 0 : kept[i]->st_value);
-  for (size_t i = 0; i < kept.size(); ++i)
-    out.number(homes[i] == map::homeUndefined ? 0 : kept[i]->st_size);
-  int64_t last = 0;
-  size_t first = nameNumbers.size() - kept.size();
-  for (uint32_t n : ArrayRef(nameNumbers).drop_front(first)) {
-    out.signedNumber(n - last);
-    last = n;
+    out.signedNumber(home - std::exchange(last, home));
+  out.cut();
+  auto isKnown = [&](size_t i) { return homes[i] != map::homeUndefined; };
+  for (size_t i = 0; i < order.size(); ++i)
+    out.number(isKnown(i) ? uint64_t(symbols[order[i]].st_size) : 0);
+  out.cut();
+  uint64_t end = 0;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const Sym &s = symbols[order[i]];
+    if (!i || homes[i] != homes[i - 1])
+      end = 0;
+    uint64_t value = isKnown(i) ? uint64_t(s.st_value) : 0;
+    out.signedNumber(value - end);
+    end = isKnown(i) ? value + s.st_size : 0;
   }
+  out.cut();
+  uint64_t next = 0;
+  for (const Name &n : symbolNames()) {
+    out.signedNumber(n.number - next);
+    next = uint64_t(n.number) + 1;
+  }
+  out.cut();
 }
 
-void ObjectFacts::encodeRelocations(MapEncoder &out) const {
+void ObjectFacts::encodeRelocations(MapEncoder &out,
+                                    const LinkedFile &file) const {
   std::vector<ArrayRef<Rela>> all;
   for (uint32_t i = 1; i < headers.size(); ++i)
     if (keeps[i] == Keep::Placed)
-      all.push_back(relas[i]);
+      all.push_back(relasOf(i));
   auto column = [&](auto write) {
     for (ArrayRef<Rela> list : all) {
       int64_t last = 0;
@@ -387,11 +509,36 @@ void ObjectFacts::encodeRelocations(MapEncoder &out) const {
     out.signedNumber(int64_t(r.r_offset) - last);
     last = r.r_offset;
   });
+  out.cut();
   column([&](const Rela &r, int64_t &) { out.number(r.getType(false)); });
+  out.cut();
   column([&](const Rela &r, int64_t &) {
     out.number(symbolNumbers[r.getSymbol(false)]);
   });
-  column([&](const Rela &r, int64_t &) { out.signedNumber(r.r_addend); });
+  out.cut();
+  SmallVector<uint64_t, 0> addresses(headers.size()); // of what is placed
+  for (uint32_t i = 1; i < headers.size(); ++i)
+    if (keeps[i] == Keep::Placed)
+      addresses[i] = *file.address(places[i]);
+  for (uint32_t i = 1; i < headers.size(); ++i)
+    if (keeps[i] == Keep::Placed)
+      for (const Rela &r : relasOf(i))
+        out.signedNumber(r.r_addend - addendInOutput(r, i, addresses));
+  out.cut();
+}
+
+/// What the output says that the addend is, if it does.
+int64_t ObjectFacts::addendInOutput(const Rela &r, uint32_t section,
+                                    ArrayRef<uint64_t> addresses) const {
+  unsigned size = isX86_64 ? map::distanceSize(r.getType(false)) : 0;
+  uint32_t home = sectionOf(r.getSymbol(false));
+  if (!size || keeps[home] != Keep::Placed ||
+      r.r_offset > headers[section].sh_size ||
+      size > headers[section].sh_size - r.r_offset)
+    return 0;
+  const uint8_t *place = places[section] + r.r_offset;
+  return map::addendIn({place, size}, addresses[section] + r.r_offset,
+                       addresses[home] + symbols[r.getSymbol(false)].st_value);
 }
 
 void ObjectFacts::encodeFrames(MapEncoder &out) const {
@@ -406,31 +553,32 @@ void ObjectFacts::encodeFrames(MapEncoder &out) const {
 std::vector<std::pair<uint64_t, uint32_t>>
 ObjectFacts::functionsIn(uint32_t section) const {
   std::vector<std::pair<uint64_t, uint32_t>> out;
-  size_t name = llvm::count_if(keeps, [](Keep k) { return k != Keep::No; });
-  for (uint32_t i = 1; i < symbols.size(); ++i) {
-    if (!used[i])
-      continue;
-    if (symbols[i].getType() == STT_FUNC && sectionOf(i) == section)
-      out.push_back({symbols[i].st_value, nameNumbers[name]});
-    ++name;
-  }
+  ArrayRef<Name> all = symbolNames();
+  for (size_t i = 0; i < order.size(); ++i)
+    if (symbols[order[i]].getType() == STT_FUNC && sectionOf(order[i]) == section)
+      out.push_back({symbols[order[i]].st_value, all[i].number});
   return out;
 }
 
-std::vector<uint8_t> ObjectFacts::encode(const LinkedFile &file) const {
-  MapEncoder out;
+void ObjectFacts::encode(MapEncoder &out, const LinkedFile &file) {
+  numberSymbols();
   encodeSections(out, file);
   encodeSymbols(out);
-  encodeRelocations(out);
+  encodeRelocations(out, file);
   encodeFrames(out);
   std::vector<uint64_t> hashes;
+  uint64_t addends = 0;
   for (uint32_t i = 1; i < headers.size(); ++i)
-    if (keeps[i] == Keep::Placed)
+    if (keeps[i] == Keep::Placed) {
       hashes.push_back(xxh3_64bits(contents(i)));
+      for (const Rela &r : relasOf(i))
+        addends = map::mixAddend(addends, r.r_addend);
+    }
+  hashes.push_back(addends);
   support::ulittle64_t check;
   check = map::hashOfHashes(hashes);
   out.structure(check);
-  return std::move(out.bytes);
+  out.cut();
 }
 
 } // namespace relink

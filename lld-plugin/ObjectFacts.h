@@ -16,7 +16,7 @@
 
 #include "CopyLog.h"
 #include "MapEncoder.h"
-#include "llvm/ADT/CachedHashString.h"
+#include "ZeroedMemory.h"
 #include "llvm/Object/ELF.h"
 
 namespace relink {
@@ -42,25 +42,33 @@ public:
 
   /// \p original is the object on disk, \p seen what lld has: the same but for
   /// the places and sizes of padded sections. False if it can't be read.
-  bool read(llvm::StringRef original, llvm::StringRef seen);
+  bool read(llvm::StringRef original, llvm::StringRef seen, ZeroedMemory &memory);
 
-  /// Finds its sections' places. \p copies are sorted by source.
-  void place(llvm::ArrayRef<Copy> copies, const LinkedFile &file);
+  /// What lld has of it, where copies come from.
+  llvm::ArrayRef<uint8_t> seenBytes() const { return seen; }
+  /// Takes \p copy, from its bytes, for the place of the section that it is of.
+  /// \p hint is what was returned for the copy before, or 0. Called by several
+  /// threads.
+  uint32_t place(const Copy &copy, const LinkedFile &file, uint32_t hint);
   /// Of the same code as one of another object, and not in the output.
   void fold(uint32_t section, const uint8_t *at) { places[section] = at; }
 
   /// Decides which symbols are kept, and lists the names that are needed.
-  void choose();
-  std::vector<llvm::CachedHashStringRef> names;
-  /// Of `names`: whether this object defines it for others.
-  std::vector<bool> defines;
-  /// Of `names`, in the map; filled in between.
-  std::vector<uint32_t> nameNumbers;
+  void choose(ZeroedMemory &memory);
+  struct Name {
+    llvm::StringRef text;
+    uint32_t hash = 0;
+    uint32_t number = 0;  ///< in the map; filled in between
+    bool defines = false; ///< this object defines it for others
+  };
+  llvm::MutableArrayRef<Name> names;
 
   /// Functions in a section that is kept, by offset and number of the name.
   std::vector<std::pair<uint64_t, uint32_t>> functionsIn(uint32_t section) const;
 
-  std::vector<uint8_t> encode(const LinkedFile &file) const;
+  /// In parts, each in front of a cut.
+  static constexpr unsigned parts = 11;
+  void encode(MapEncoder &out, const LinkedFile &file);
 
   llvm::StringRef source; ///< the first STT_FILE
   uint64_t functions = 0, relocations = 0;
@@ -76,34 +84,49 @@ private:
     const ELFT::Rela *function, *table;
   };
   bool readSymbols(const llvm::object::ELFFile<ELFT> &file);
+  void listCopied(ZeroedMemory &memory);
   void readFrames();
   uint32_t sectionOf(uint32_t symbol) const;
   Keep keepOf(uint32_t section) const;
   bool isFrame(uint32_t section) const;
+  void orderSymbols(ZeroedMemory &memory);
+  llvm::ArrayRef<ELFT::Rela> relasOf(uint32_t section) const;
+  /// Those of `order`, in `names` behind those of sections.
+  llvm::MutableArrayRef<Name> symbolNames() const {
+    return names.take_back(order.size());
+  }
+  void numberSymbols();
   void use(uint32_t symbol) { used[symbol] = true; }
   void encodeSections(MapEncoder &out, const LinkedFile &file) const;
   void encodeSymbols(MapEncoder &out) const;
-  void encodeRelocations(MapEncoder &out) const;
+  void encodeRelocations(MapEncoder &out, const LinkedFile &file) const;
+  int64_t addendInOutput(const ELFT::Rela &r, uint32_t section,
+                         llvm::ArrayRef<uint64_t> addresses) const;
   void encodeDifferences(MapEncoder &out, uint32_t section) const;
   void encodeFrames(MapEncoder &out) const;
 
   llvm::StringRef bytes;
+  llvm::ArrayRef<uint8_t> seen;
   llvm::ArrayRef<ELFT::Shdr> headers, seenHeaders;
-  const uint8_t *seenBase = nullptr;
   bool isX86_64 = false;
   llvm::ArrayRef<uint8_t> sectionNames; ///< .shstrtab
   llvm::ArrayRef<ELFT::Sym> symbols;
   llvm::ArrayRef<ELFT::Word> extended; ///< SHT_SYMTAB_SHNDX
   llvm::StringRef strings;
-  std::vector<llvm::ArrayRef<ELFT::Rela>> relas; ///< by section
-  std::vector<const uint8_t *> places;           ///< in the output, by section
+  /// By section: index of the section with its relocations.
+  llvm::MutableArrayRef<uint32_t> relocationsOf;
+  /// Sections that may be copied to the output, by offset in `seen`.
+  llvm::MutableArrayRef<uint32_t> copied;
+  llvm::MutableArrayRef<const uint8_t *> places; ///< in the output, by section
   std::vector<Frame> frames;
 
   // Of what is kept.
-  std::vector<Keep> keeps;              ///< by section
-  std::vector<uint32_t> sectionNumbers; ///< by section, from 1
-  std::vector<bool> used;               ///< by symbol
-  std::vector<uint32_t> symbolNumbers;  ///< by symbol, from 1
+  llvm::MutableArrayRef<Keep> keeps;              ///< by section
+  llvm::MutableArrayRef<uint32_t> sectionNumbers; ///< by section, from 1
+  llvm::MutableArrayRef<bool> used;               ///< by symbol
+  llvm::MutableArrayRef<uint32_t> order; ///< of the symbols that are used
+  size_t firstOther = 0;                 ///< in `order`: not defined here
+  llvm::MutableArrayRef<uint32_t> symbolNumbers; ///< by symbol, from 1
 };
 
 } // namespace relink

@@ -10,7 +10,9 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Support/Compression.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
+#include <numeric>
 
 using namespace llvm;
 using namespace relink::map;
@@ -19,7 +21,7 @@ namespace relink {
 
 /// Of a block before it is packed: what is read for one object is unpacked with
 /// its neighbors.
-constexpr size_t blockSize = 256 << 10;
+constexpr size_t blockSize = 512 << 10;
 
 void PatchMapWriter::add(StringRef name, const MapObject &object) {
   bool isBitcode = identify_magic(object.bytes) == file_magic::bitcode;
@@ -27,13 +29,48 @@ void PatchMapWriter::add(StringRef name, const MapObject &object) {
   e.object = object;
   e.kind = isBitcode ? InputKind::Bitcode : InputKind::Object;
   byName[name].push_back(&e);
-  threads.async([&e] { look(e); });
+  tasks.async([this, &e] { look(e); });
 }
 
 void PatchMapWriter::look(Entry &e) {
-  e.hash = sha256(arrayRefFromStringRef(e.object.original));
+  e.hash = blake3(arrayRefFromStringRef(e.object.original));
   e.isRead = e.kind == InputKind::Object &&
-             e.facts.read(e.object.original, e.object.bytes);
+             e.facts.read(e.object.original, e.object.bytes, memory);
+}
+
+ArrayRef<uint8_t> PatchMapWriter::Entry::part(unsigned i) const {
+  if (i >= cuts.size())
+    return {};
+  uint32_t from = i ? cuts[i - 1] : 0;
+  return details.slice(from, cuts[i] - from);
+}
+
+/// Copies come thread by thread in the order of the output, where neighbors are
+/// of one object, and its next section.
+void PatchMapWriter::place(const LinkedFile &file) {
+  std::vector<std::pair<const uint8_t *, ObjectFacts *>> starts;
+  for (Entry &e : entries)
+    if (e.isRead)
+      starts.push_back({e.facts.seenBytes().begin(), &e.facts});
+  std::sort(starts.begin(), starts.end());
+  std::vector<ArrayRef<Copy>> lists = takeCopies();
+  parallelFor(0, lists.size(), [&](size_t i) {
+    ObjectFacts *near = nullptr;
+    uint32_t hint = 0;
+    for (const Copy &c : lists[i]) {
+      if (!near || c.from < near->seenBytes().begin() ||
+          c.from >= near->seenBytes().end()) {
+        auto next = llvm::upper_bound(starts, c.from, [](auto *f, const auto &s) {
+          return f < s.first;
+        });
+        if (next == starts.begin())
+          continue;
+        near = std::prev(next)->second;
+        hint = 0;
+      }
+      hint = near->place(c, file, hint);
+    }
+  });
 }
 
 /// All sections that lld prints so.
@@ -91,31 +128,97 @@ void PatchMapWriter::listFolds(const LinkedFile &file) {
   foldList.erase(llvm::unique(foldList), foldList.end());
 }
 
+/// Names of some hashes.
+struct PatchMapWriter::NameShard {
+  struct Place {
+    uint32_t input, index; ///< where the name is first
+    uint32_t definer;      ///< as in `definers`
+    uint32_t number;
+  };
+  MutableArrayRef<Place> list;
+  size_t count = 0;
+  void find(std::deque<Entry> &entries, size_t shard, size_t shards,
+            ZeroedMemory &memory);
+};
+
+/// Leaves each name's place in `list` for its number.
+void PatchMapWriter::NameShard::find(std::deque<Entry> &entries, size_t shard,
+                                     size_t shards, ZeroedMemory &memory) {
+  size_t most = 0;
+  for (Entry &e : entries)
+    most += llvm::count_if(e.facts.names, [&](const ObjectFacts::Name &n) {
+      return n.hash % shards == shard;
+    });
+  list = memory.take<Place>(most);
+  // An open table, at most half full: 0, or the place in `list` plus 1.
+  size_t mask = PowerOf2Ceil(2 * most + 1) - 1;
+  MutableArrayRef<uint32_t> table = memory.take<uint32_t>(mask + 1);
+  auto nameAt = [&](const Place &p) -> const ObjectFacts::Name & {
+    return entries[p.input].facts.names[p.index];
+  };
+  uint32_t input = 0;
+  for (Entry &e : entries) {
+    MutableArrayRef<ObjectFacts::Name> names = e.facts.names;
+    for (uint32_t i = 0; i < names.size(); ++i) {
+      ObjectFacts::Name &n = names[i];
+      if (n.hash % shards != shard)
+        continue;
+      size_t at = (n.hash / shards) & mask;
+      for (; table[at]; at = (at + 1) & mask) {
+        const ObjectFacts::Name &known = nameAt(list[table[at] - 1]);
+        if (known.hash == n.hash && known.text == n.text)
+          break;
+      }
+      if (!table[at]) {
+        list[count++] = {input, i, 0, 0};
+        table[at] = count;
+      }
+      n.number = table[at] - 1;
+      // Of several, such as COMDATs in .bss, lld takes the first.
+      Place &place = list[n.number];
+      if (n.defines && !place.definer)
+        place.definer = input + 1;
+    }
+    ++input;
+  }
+}
+
 /// In the order in which the inputs have them, so that neighbors are used
 /// together.
 void PatchMapWriter::numberNames() {
-  DenseMap<CachedHashStringRef, uint32_t> numbers;
-  size_t most = 0;
-  for (const Entry &e : entries)
-    most += e.facts.names.size();
-  numbers.reserve(most / 4);
-  uint32_t input = 0;
-  for (Entry &e : entries) {
-    ++input;
-    ObjectFacts &f = e.facts;
-    f.nameNumbers.reserve(f.names.size());
-    for (size_t i = 0; i < f.names.size(); ++i) {
-      auto [it, isNew] = numbers.try_emplace(f.names[i], names.size());
-      if (isNew) {
-        names.push_back(f.names[i].val());
-        definers.push_back(0);
-      }
-      f.nameNumbers.push_back(it->second);
-      // Of several, such as COMDATs in .bss, lld takes the first.
-      if (f.defines[i] && !definers[it->second])
-        definers[it->second] = input;
+  constexpr size_t mostShards = 16;
+  size_t count = std::clamp<size_t>(parallel::getThreadCount(), 1, mostShards);
+  std::vector<NameShard> shards(count);
+  parallelFor(0, count,
+              [&](size_t i) { shards[i].find(entries, i, count, memory); });
+
+  // How many names each input is the first to have.
+  std::vector<uint32_t> firsts(entries.size() + 1);
+  for (const NameShard &s : shards)
+    for (const NameShard::Place &p : s.list.take_front(s.count))
+      ++firsts[p.input + 1];
+  std::partial_sum(firsts.begin(), firsts.end(), firsts.begin());
+  names = memory.take<StringRef>(firsts.back());
+  definers = memory.take<uint32_t>(firsts.back());
+  auto placeOf = [&](const ObjectFacts::Name &n) -> NameShard::Place & {
+    return shards[n.hash % count].list[n.number];
+  };
+  parallelFor(0, entries.size(), [&](size_t input) {
+    uint32_t number = firsts[input];
+    ArrayRef<ObjectFacts::Name> all = entries[input].facts.names;
+    for (const ObjectFacts::Name &n : all) {
+      NameShard::Place &p = placeOf(n);
+      if (p.input != input || p.index != &n - all.data())
+        continue;
+      p.number = number;
+      names[number] = n.text;
+      definers[number++] = p.definer;
     }
-  }
+  });
+  parallelFor(0, entries.size(), [&](size_t input) {
+    for (ObjectFacts::Name &n : entries[input].facts.names)
+      n.number = placeOf(n).number;
+  });
 }
 
 /// Cuts the records of a kind into blocks; \p sizeOf says about how large each
@@ -125,11 +228,33 @@ void PatchMapWriter::addBlocks(BlockKind kind, size_t count,
   size_t size = blockSize;
   for (size_t i = 0; i < count; ++i) {
     if (size >= blockSize) {
-      blocks.push_back({kind, uint32_t(i), 0, 0, {}});
+      Block b;
+      b.kind = kind;
+      b.first = i;
+      blocks.push_back(std::move(b));
       size = 0;
     }
     size += sizeOf(i);
     ++blocks.back().count;
+  }
+}
+
+/// Behind each block of lengths those of the parts.
+void PatchMapWriter::addDetails() {
+  size_t first = blocks.size();
+  addBlocks(BlockKind::Objects, entries.size(),
+            [&](size_t i) { return entries[i].details.size(); });
+  std::vector<Block> lengths(std::make_move_iterator(blocks.begin() + first),
+                             std::make_move_iterator(blocks.end()));
+  blocks.erase(blocks.begin() + first, blocks.end());
+  for (Block &b : lengths) {
+    Block part;
+    part.kind = BlockKind::Details;
+    part.first = b.first;
+    part.count = b.count;
+    blocks.push_back(std::move(b));
+    for (part.part = 0; part.part < ObjectFacts::parts; ++part.part)
+      blocks.push_back(part);
   }
 }
 
@@ -144,9 +269,7 @@ void PatchMapWriter::encodeInput(MapEncoder &out, const Entry &e) const {
   out.string(e.facts.source);
 }
 
-std::vector<uint8_t> PatchMapWriter::encode(const Block &b) const {
-  MapEncoder out;
-  out.bytes.reserve(blockSize * 2);
+void PatchMapWriter::encode(MapEncoder &out, const Block &b) const {
   uint64_t last = 0; // address of a fold, if the block is the first of them
   if (b.kind == BlockKind::Folds && b.first)
     last = foldList[b.first - 1].first;
@@ -156,8 +279,11 @@ std::vector<uint8_t> PatchMapWriter::encode(const Block &b) const {
       encodeInput(out, entries[i]);
       break;
     case BlockKind::Objects:
-      out.number(entries[i].details.size());
-      out.raw(entries[i].details);
+      for (unsigned part = 0; part < ObjectFacts::parts; ++part)
+        out.number(entries[i].part(part).size());
+      break;
+    case BlockKind::Details:
+      out.raw(entries[i].part(b.part));
       break;
     case BlockKind::Names:
       out.raw(arrayRefFromStringRef(names[i]));
@@ -172,17 +298,20 @@ std::vector<uint8_t> PatchMapWriter::encode(const Block &b) const {
       last = foldList[i].first;
       break;
     }
-  return std::move(out.bytes);
 }
 
-std::vector<uint8_t> PatchMapWriter::pack() {
+SmallVector<uint8_t, 0> PatchMapWriter::pack() {
   // A few milliseconds are worth it only where the link takes no more.
-  constexpr size_t small = 4;
-  int level = blocks.size() <= small ? 6 : 1;
+  constexpr size_t small = 20;
+  int level = blocks.size() <= small ? 19 : 1;
   parallelFor(0, blocks.size(), [&](size_t i) {
-    std::vector<uint8_t> bytes = encode(blocks[i]);
-    blocks[i].unpacked = bytes.size();
-    compression::zstd::compress(bytes, blocks[i].packed, level);
+    static thread_local MapEncoder out;
+    static thread_local SmallVector<uint8_t, 0> packed;
+    out.clear();
+    encode(out, blocks[i]);
+    blocks[i].unpacked = out.bytes.size();
+    compression::zstd::compress(out.bytes, packed, level);
+    blocks[i].packed = memory.copy(ArrayRef<uint8_t>(packed));
   });
   Header h;
   memset(&h, 0, sizeof(h));
@@ -205,35 +334,40 @@ std::vector<uint8_t> PatchMapWriter::pack() {
   return std::move(out.bytes);
 }
 
-std::vector<uint8_t> PatchMapWriter::finish(ArrayRef<uint8_t> file) {
-  std::vector<Copy> copies = takeCopies();
+SmallVector<uint8_t, 0> PatchMapWriter::finish(ArrayRef<uint8_t> file) {
   LinkedFile linked(file);
-  threads.wait();
+  tasks.wait();
   auto each = [&](auto visit) {
     parallelFor(0, entries.size(), [&](size_t i) {
       if (entries[i].isRead)
         visit(entries[i]);
     });
   };
-  each([&](Entry &e) { e.facts.place(copies, linked); });
+  place(linked);
   applyFolds();
-  each([&](Entry &e) { e.facts.choose(); });
+  each([&](Entry &e) { e.facts.choose(memory); });
   numberNames();
   listFolds(linked);
   each([&](Entry &e) {
-    e.details = e.facts.encode(linked);
-    if (e.details.size() > mostUnpacked / 2)
-      e.details.clear(); // readers would refuse it
+    // Of one thread, so that it need not grow for each object.
+    static thread_local MapEncoder out;
+    out.clear();
+    e.facts.encode(out, linked);
+    if (out.bytes.size() <= mostUnpacked / 2) { // or readers would refuse it
+      e.details = memory.copy(ArrayRef<uint8_t>(out.bytes));
+      e.cuts = memory.copy(ArrayRef<uint32_t>(out.cuts));
+    }
   });
   addBlocks(BlockKind::Inputs, entries.size(), [](size_t) { return 128; });
-  addBlocks(BlockKind::Objects, entries.size(),
-            [&](size_t i) { return entries[i].details.size(); });
+  addDetails();
   size_t firstNames = blocks.size();
   addBlocks(BlockKind::Names, names.size(),
             [&](size_t i) { return names[i].size() + 1; });
-  for (size_t i = firstNames, end = blocks.size(); i < end; ++i)
-    blocks.push_back(
-        {BlockKind::Definers, blocks[i].first, blocks[i].count, 0, {}});
+  for (size_t i = firstNames, end = blocks.size(); i < end; ++i) {
+    Block b = blocks[i];
+    b.kind = BlockKind::Definers;
+    blocks.push_back(std::move(b));
+  }
   addBlocks(BlockKind::Folds, foldList.size(), [](size_t) { return 8; });
   return pack();
 }

@@ -26,9 +26,13 @@ struct MapObject {
   llvm::StringRef bytes;    ///< as lld has them
 };
 
-/// Looks at objects in threads of its own while lld goes on.
+/// Looks at objects in other threads while lld goes on.
 class PatchMapWriter {
 public:
+  /// \p threads end before it.
+  explicit PatchMapWriter(llvm::ThreadPoolInterface &threads)
+      : tasks(threads) {}
+
   /// In the order in which lld takes them. \p name is what lld calls it.
   void add(llvm::StringRef name, const MapObject &object);
 
@@ -39,7 +43,7 @@ public:
   }
 
   /// The section's contents; \p file is what lld has written. Called once.
-  std::vector<uint8_t> finish(llvm::ArrayRef<uint8_t> file);
+  llvm::SmallVector<uint8_t, 0> finish(llvm::ArrayRef<uint8_t> file);
 
 private:
   struct Entry {
@@ -48,7 +52,10 @@ private:
     Digest hash;
     ObjectFacts facts;
     bool isRead = false;
-    std::vector<uint8_t> details; ///< encoded
+    /// Encoded: all its parts, and where each ends.
+    llvm::ArrayRef<uint8_t> details;
+    llvm::ArrayRef<uint32_t> cuts;
+    llvm::ArrayRef<uint8_t> part(unsigned i) const;
     /// Made when one of its sections was folded.
     llvm::StringMap<llvm::SmallVector<uint32_t, 1>> sections;
   };
@@ -56,35 +63,40 @@ private:
   struct Block {
     map::BlockKind kind;
     uint32_t first = 0, count = 0;
+    unsigned part = 0; ///< of details
     uint64_t unpacked = 0;
-    llvm::SmallVector<uint8_t, 0> packed;
+    llvm::ArrayRef<uint8_t> packed;
   };
   /// A section of an input, by index.
   struct SectionPlace {
     Entry *entry;
     uint32_t section;
   };
-  static void look(Entry &entry);
+  void look(Entry &entry);
+  void place(const LinkedFile &file);
   void applyFolds();
   llvm::SmallVector<SectionPlace, 1> sectionsNamed(llvm::StringRef name);
   void numberNames();
+  struct NameShard;
   void listFolds(const LinkedFile &file);
   void addBlocks(map::BlockKind kind, size_t count,
                  llvm::function_ref<size_t(size_t)> sizeOf);
-  std::vector<uint8_t> encode(const Block &block) const;
+  void addDetails();
+  void encode(MapEncoder &out, const Block &block) const;
   void encodeInput(MapEncoder &out, const Entry &e) const;
-  std::vector<uint8_t> pack();
+  llvm::SmallVector<uint8_t, 0> pack();
 
+  ZeroedMemory memory;
   std::deque<Entry> entries;
   llvm::StringMap<llvm::SmallVector<Entry *, 1>> byName;
   std::vector<std::pair<std::string, std::string>> folds; ///< kept, removed
   std::vector<SectionPlace> shared; ///< what `folds` means, both sides
-  std::vector<llvm::StringRef> names; ///< by their numbers
+  llvm::MutableArrayRef<llvm::StringRef> names; ///< by their numbers
   /// Of each name: number of the input that defines it, from 1; 0: none.
-  std::vector<uint32_t> definers;
+  llvm::MutableArrayRef<uint32_t> definers;
   std::vector<std::pair<uint64_t, uint32_t>> foldList; ///< addresses, names
   std::vector<Block> blocks;
-  llvm::DefaultThreadPool threads; ///< ends before `entries`
+  llvm::ThreadPoolTaskGroup tasks; ///< ends before `entries`
 };
 
 } // namespace relink

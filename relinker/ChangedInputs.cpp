@@ -25,7 +25,7 @@ static std::string shortName(StringRef path, StringRef member) {
 ChangedInputs::ChangedInputs(PatchMap m)
     : map(std::move(m)), seen(map.inputs().size()) {
   for (auto [i, input] : enumerate(map.inputs())) {
-    byDigest[input.sha256].push_back(i);
+    byDigest[input.hash].push_back(i);
     sizes.insert(input.size);
     byName[shortName(input.path, input.member)].push_back(i);
   }
@@ -36,7 +36,7 @@ bool ChangedInputs::isKnown(StringRef bytes) {
   // Most members of large archives need no hash.
   if (!sizes.contains(bytes.size()))
     return false;
-  auto it = byDigest.find(sha256(arrayRefFromStringRef(bytes)));
+  auto it = byDigest.find(blake3(arrayRefFromStringRef(bytes)));
   if (it == byDigest.end())
     return false;
   for (size_t i : it->second)

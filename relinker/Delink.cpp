@@ -32,17 +32,21 @@ Error refuseUnsupported(Program &program, const DelinkConfig &config) {
                     (!image.isPositionIndependent() || image.isStatic());
   if (program.assumes)
     return Error::success();
+  std::string context;
+  for (const std::string &remark : program.remarks)
+    context += "\n>>> " + remark;
   if (!image.isPositionIndependent())
     return program.error(
         "a program at fixed addresses has no relocations for its pointers, and "
-        "numbers that look like addresses can't be told from them\n>>> remedy: "
-        "link it with --emit-relocs, or with -pie; or take them for addresses "
-        "unproven, with --assume-addresses");
+        "numbers that look like addresses can't be told from them" + context +
+        "\n>>> remedy: link it with ld.relink or --emit-relocs, or with -pie; or take "
+        "them for addresses unproven, with --assume-addresses");
   if (image.isStatic())
     return program.error(
         "a static program refers to sections' bounds by their addresses, which "
-        "can't be told from what lies there\n>>> remedy: link it with "
-        "--emit-relocs; or guess, with --assume-addresses");
+        "can't be told from what lies there" + context +
+        "\n>>> remedy: link it with ld.relink or --emit-relocs; or guess, with "
+        "--assume-addresses");
   return Error::success();
 }
 
@@ -224,6 +228,7 @@ Error analyzeProgram(Program &program, const DelinkConfig &config) {
   using Step = Error (*)(Program &, const DelinkConfig &);
   constexpr Step steps[] = {
       // What the program says of itself.
+      [](Program &p, const DelinkConfig &) { return readMapRelocations(p); },
       [](Program &p, const DelinkConfig &) { return readKeptRelocations(p); },
       refuseUnsupported,
       readProgramSymbols,

@@ -110,7 +110,7 @@ Error CodeReader::readConstantSlot(Reference r, const Instruction &i,
   if (word.empty())
     return program.error("the slot at " + hex(r.target) + " is not in the file");
   r.target = read64le(word.data());
-  r.evidence = Evidence::Kept;
+  r.evidence = program.keptEvidence;
   bool thread = kept.type == R_X86_64_GOTTPOFF;
   r.type = thread ? uint32_t(R_X86_64_GOTTPOFF)
                   : gotType(image.bytesAt(i.address, i.size), r.place - i.address);
@@ -419,7 +419,7 @@ void collect(Program &program, std::vector<CodeFindings> &found,
 void sortTargets(const Program &program, std::vector<uint64_t> &targets) {
   for (const Reference &r : program.references)
     if ((r.evidence == Evidence::DynamicRelocation ||
-         r.evidence == Evidence::Kept || r.evidence == Evidence::Assumed) &&
+         r.evidence == program.keptEvidence || r.evidence == Evidence::Assumed) &&
         r.kind == Reference::Kind::Address)
       targets.push_back(r.target);
   llvm::sort(targets);

@@ -135,7 +135,7 @@ Error addDistance(Program &program, uint64_t place, const KeptRelocation &k) {
   Reference r;
   r.place = place;
   r.type = size == 8 ? R_X86_64_PC64 : R_X86_64_PC32;
-  r.evidence = Evidence::Kept;
+  r.evidence = program.keptEvidence;
   const Section *s = k.section && k.section < program.image.sections.size()
                          ? &program.image.sections[k.section]
                          : nullptr;
@@ -158,6 +158,8 @@ Error addDistance(Program &program, uint64_t place, const KeptRelocation &k) {
 } // namespace
 
 Error readKeptRelocations(Program &program) {
+  if (program.keptEvidence == Evidence::Map)
+    return Error::success();
   auto file = object::ELFFile<ELFT>::create(toStringRef(program.image.bytes()));
   if (!file)
     return file.takeError();
@@ -260,7 +262,7 @@ Error addKeptField(const Program &program, uint64_t place, unsigned size,
   r.type = size == 8                  ? R_X86_64_64
            : k.type == R_X86_64_32 ? R_X86_64_32
                                       : R_X86_64_32S;
-  r.evidence = Evidence::Kept;
+  r.evidence = program.keptEvidence;
   r.target = size == 8               ? read64le(bytes.data())
              : r.type == R_X86_64_32 ? uint64_t(read32le(bytes.data()))
                                      : int64_t(int32_t(read32le(bytes.data())));

@@ -91,6 +91,12 @@ bool MeaningCheck::isBrought(const ObjectSymbol &symbol, uint64_t address) const
       return true;
     named |= s.name == symbol.name;
   }
+  StringRef section = symbol.name;
+  bool isStart = section.consume_front("__start_");
+  if (!named && (isStart || section.consume_front("__stop_")))
+    return llvm::any_of(image.sections, [&](const Section &s) {
+      return s.name == section && address == s.address + (isStart ? 0 : s.size);
+    });
   return !named && (program.bringsSymbol(symbol.name) ||
                     program.bringsFunction(symbol.name));
 }
@@ -194,7 +200,11 @@ void MeaningCheck::checkSlot(const PlacedRelocation &p, uint64_t slot) {
                                   : isBrought(*o.symbol, value);
   } else {
     const Rela &r = it->second;
+    auto stub = r.getSymbol(false) ? program.stubs.end()
+                                   : program.stubs.find(r.r_addend);
     same = r.getSymbol(false)     ? isNamed(*o.symbol, r.getSymbol(false))
+           : stub != program.stubs.end() && !stub->second.import
+               ? address == stub->second.target // of an IFUNC
            : o.symbol->isDefined() ? address == uint64_t(r.r_addend)
                                    : isBrought(*o.symbol, r.r_addend);
     if (r.getType(false) == R_X86_64_IRELATIVE)

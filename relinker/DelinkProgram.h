@@ -24,6 +24,8 @@
 
 namespace relink {
 
+class PatchMap;
+
 /// How a reference is known.
 enum class Evidence : uint8_t {
   DynamicRelocation,
@@ -32,9 +34,10 @@ enum class Evidence : uint8_t {
   Unwind,
   ThreadLocal,
   Kept,
-  Assumed ///< an address by form (--assume-addresses)
+  Assumed, ///< an address by form (--assume-addresses)
+  Map
 };
-constexpr unsigned evidenceCount = 7;
+constexpr unsigned evidenceCount = 8;
 llvm::StringRef toString(Evidence evidence);
 
 struct ProgramSymbol {
@@ -89,7 +92,7 @@ struct Reference {
   uint64_t anchor = 0;
 };
 
-/// A relocation that the linker kept (--emit-relocs). Its type may be that of an
+/// A relocation that the linker kept (--emit-relocs), or that the map has. Its type may be that of an
 /// instruction that was relaxed; the symbol is what was meant.
 struct KeptRelocation {
   uint32_t type = 0;
@@ -130,11 +133,14 @@ struct Program {
   /// there, made up if need be, and what was hidden and not local follows one
   /// without a name, the last.
   std::vector<std::string> sourceFiles;
+  std::vector<ProgramSymbol> mapSymbols; ///< a full table of the map
   std::vector<UnwindRecord> frames;
   std::vector<Piece> pieces;    ///< by address; not those of TLS
   std::vector<Piece> tlsPieces; ///< .tdata and .tbss
   std::vector<Reference> references;
   llvm::DenseMap<uint64_t, KeptRelocation> kept; ///< by place
+  Evidence keptEvidence = Evidence::Kept;        ///< where `kept` is from
+  std::shared_ptr<PatchMap> map;                 ///< has the names in `kept`
   llvm::DenseMap<uint64_t, Slot> slots; ///< by address of the word
   llvm::DenseMap<uint64_t, Slot> stubs; ///< by address of the PLT entry
   /// Data that the loader copies from a library: address, size, symbol.
@@ -224,7 +230,10 @@ llvm::Error readProgramSymbols(Program &program, const DelinkConfig &config);
 llvm::Error readFrames(Program &program);
 llvm::Error cutPieces(Program &program);
 llvm::Error readDynamicReferences(Program &program);
-/// The relocations that the linker kept, in `kept`.
+/// The relocations of the map, in `kept`; nothing, with a remark, if it does not
+/// tell of all that was linked.
+llvm::Error readMapRelocations(Program &program);
+/// The relocations that the linker kept, unless the map has them.
 llvm::Error readKeptRelocations(Program &program);
 /// Absolute addresses in data; for programs at fixed addresses.
 llvm::Error readKeptWords(Program &program);

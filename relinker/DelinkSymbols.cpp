@@ -36,6 +36,8 @@ StringRef toString(Evidence evidence) {
     return "kept relocation";
   case Evidence::Assumed:
     return "assumed address";
+  case Evidence::Map:
+    return "map";
   }
   llvm_unreachable("all kinds are named");
 }
@@ -172,6 +174,10 @@ Error readProgramSymbols(Program &program, const DelinkConfig &config) {
       if (Error e = readTable(program, (*debug)->getBuffer(),
                               (*debug)->getBufferIdentifier()))
         return e;
+  }
+  if (!program.named && !program.mapSymbols.empty()) {
+    program.symbols = std::move(program.mapSymbols);
+    program.named = true;
   }
   StringMap<bool> known;
   for (const ProgramSymbol &s : program.symbols)

@@ -27,39 +27,56 @@ Error MapDetailsReader::readDifferences(MapSection &s) {
   return Error::success();
 }
 
-Error MapDetailsReader::readSection(MapSection &s, uint64_t &address) {
-  auto name = nameOf(in.number());
-  if (!name)
-    return name.takeError();
-  s.name = *name;
-  s.type = in.number();
-  s.flags = in.number();
-  s.align = std::max<uint64_t>(in.number(), 1);
-  s.entrySize = in.number();
-  s.size = in.number();
-  uint64_t kind = in.number();
-  s.kind = SectionKind(kind);
-  if (in.isGood() && (kind < 1 || kind > 3))
+/// Its columns are read; what no section can have is refused.
+Error MapDetailsReader::checkSection(const MapSection &s) const {
+  if (s.kind < SectionKind::Placed || s.kind > SectionKind::NoBits)
     return error("has a section of an unknown kind");
   if (!isPowerOf2_64(s.align))
     return error("has a section with alignment " + Twine(s.align));
-  if (s.kind == SectionKind::Contents)
-    s.contents = in.raw(s.size);
-  if (s.kind != SectionKind::Placed)
-    return Error::success();
-  s.address = address + in.signedNumber();
-  address = s.address + s.size;
-  return readDifferences(s);
+  return Error::success();
 }
 
 Error MapDetailsReader::readSections() {
-  uint64_t address = 0;
   uint64_t count = in.number();
   if (count > in.left() / 7) // fields of one
     return truncated();
-  for (; count && in.isGood(); --count)
-    if (Error e = readSection(out.sections.emplace_back(), address))
+  out.sections.resize(count);
+  for (MapSection &s : out.sections) {
+    auto name = nameOf(in.number());
+    if (!name)
+      return name.takeError();
+    s.name = *name;
+  }
+  auto column = [&](auto read) {
+    for (MapSection &s : out.sections)
+      read(s, in.number());
+  };
+  column([](MapSection &s, uint64_t v) { s.type = v; });
+  column([](MapSection &s, uint64_t v) { s.flags = v; });
+  column([](MapSection &s, uint64_t v) { s.align = std::max<uint64_t>(v, 1); });
+  column([](MapSection &s, uint64_t v) { s.entrySize = v; });
+  column([](MapSection &s, uint64_t v) { s.size = v; });
+  column([](MapSection &s, uint64_t v) {
+    s.kind = SectionKind(std::min<uint64_t>(v, UINT8_MAX));
+  });
+  if (!in.isGood())
+    return truncated();
+  uint64_t address = 0;
+  for (MapSection &s : out.sections) {
+    if (Error e = checkSection(s))
       return e;
+    if (s.kind != SectionKind::Placed)
+      continue;
+    s.address = address + in.signedNumber();
+    address = s.address + s.size;
+  }
+  for (MapSection &s : out.sections)
+    if (s.kind == SectionKind::Placed)
+      if (Error e = readDifferences(s))
+        return e;
+  for (MapSection &s : out.sections)
+    if (s.kind == SectionKind::Contents)
+      s.contents = in.raw(s.size);
   return Error::success();
 }
 
@@ -83,8 +100,10 @@ Error MapDetailsReader::readSymbols() {
     s.info = in.number();
   for (MapSymbol &s : out.symbols)
     s.other = in.number();
+  std::vector<uint64_t> homes;
   for (MapSymbol &s : out.symbols) {
-    uint64_t home = in.number();
+    uint64_t home = (homes.empty() ? 0 : homes.back()) + in.signedNumber();
+    homes.push_back(home);
     if (home > homeSections) {
       s.home = MapSymbol::Home::Section;
       s.section = std::min<uint64_t>(home - homeSections - 1, UINT32_MAX);
@@ -94,12 +113,19 @@ Error MapDetailsReader::readSymbols() {
     }
   }
   for (MapSymbol &s : out.symbols)
-    s.value = in.number();
-  for (MapSymbol &s : out.symbols)
     s.size = in.number();
+  uint64_t end = 0;
+  for (size_t i = 0; i < count; ++i) {
+    MapSymbol &s = out.symbols[i];
+    if (!i || homes[i] != homes[i - 1])
+      end = 0;
+    s.value = end + in.signedNumber();
+    end = s.value + s.size;
+  }
   uint64_t number = 0;
   for (MapSymbol &s : out.symbols) {
-    auto name = nameOf(number += in.signedNumber());
+    number += in.signedNumber();
+    auto name = nameOf(number++);
     if (!name)
       return name.takeError();
     s.name = *name;
@@ -142,9 +168,30 @@ Error MapDetailsReader::readRelocations() {
     r.symbol = in.number();
     isRight &= r.symbol <= out.symbols.size();
   });
-  column([&](MapSection::Relocation &r) { r.addend = in.signedNumber(); });
-  return isRight ? Error::success()
-                 : error("has a relocation to a symbol that it lacks");
+  if (!isRight)
+    return error("has a relocation to a symbol that it lacks");
+  for (MapSection *s : placed)
+    for (MapSection::Relocation &r : s->relocations)
+      r.addend = uint64_t(in.signedNumber()) + addendInProgram(*s, r);
+  return Error::success();
+}
+
+/// What the program says that the addend is, if it does.
+int64_t MapDetailsReader::addendInProgram(const MapSection &section,
+                                          const MapSection::Relocation &r) const {
+  unsigned size = distanceSize(r.type);
+  if (!size || !r.symbol || size > section.size - r.offset)
+    return 0;
+  const MapSymbol &symbol = out.symbols[r.symbol - 1];
+  if (symbol.home != MapSymbol::Home::Section ||
+      out.sections[symbol.section].kind != SectionKind::Placed)
+    return 0;
+  uint64_t place = section.address + r.offset;
+  ArrayRef<uint8_t> field = bytesAt(place, size);
+  if (field.size() != size)
+    return 0;
+  return addendIn(field, place,
+                  out.sections[symbol.section].address + symbol.value);
 }
 
 Error MapDetailsReader::readFrames() {

@@ -20,13 +20,17 @@ class MapDetailsReader {
 public:
   using NameOf = llvm::function_ref<llvm::Expected<llvm::StringRef>(uint64_t)>;
   using MakeError = llvm::function_ref<llvm::Error(const llvm::Twine &)>;
-  MapDetailsReader(MapDetails &out, NameOf nameOf, MakeError error)
-      : out(out), nameOf(nameOf), error(error), in(out.bytes) {}
+  /// Of the program; fewer bytes where it has no more.
+  using BytesAt =
+      llvm::function_ref<llvm::ArrayRef<uint8_t>(uint64_t address, uint64_t size)>;
+  MapDetailsReader(MapDetails &out, NameOf nameOf, BytesAt bytesAt,
+                   MakeError error)
+      : out(out), nameOf(nameOf), bytesAt(bytesAt), error(error), in(out.bytes) {}
   llvm::Error read();
 
 private:
   llvm::Error readSections();
-  llvm::Error readSection(MapSection &section, uint64_t &address);
+  llvm::Error checkSection(const MapSection &section) const;
   llvm::Error readDifferences(MapSection &section);
   llvm::Error readSymbols();
   llvm::Error readRelocations();
@@ -35,7 +39,10 @@ private:
   llvm::Error checkSymbol(const MapSymbol &s) const;
 
   MapDetails &out;
+  int64_t addendInProgram(const MapSection &section,
+                          const MapSection::Relocation &r) const;
   NameOf nameOf;
+  BytesAt bytesAt;
   MakeError error;
   MapCursor in;
 };

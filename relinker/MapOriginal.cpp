@@ -444,14 +444,17 @@ Error Originals::addOthers(const Plan &plan) {
 
 uint64_t hashContents(const Image &app, const MapDetails &details) {
   std::vector<uint64_t> hashes;
-  uint64_t total = 0;
+  uint64_t total = 0, addends = 0;
   for (const MapSection &s : details.sections) {
     if (s.kind != map::SectionKind::Placed)
       continue;
     if (s.size > app.bytes().size() || (total += s.size) > app.bytes().size())
       return 0;
     hashes.push_back(xxh3_64bits(bytesOf(app, s)));
+    for (const MapSection::Relocation &r : s.relocations)
+      addends = map::mixAddend(addends, r.addend);
   }
+  hashes.push_back(addends);
   return map::hashOfHashes(hashes);
 }
 

@@ -49,6 +49,10 @@ Error PatchMap::readBlocks() {
   for (Block &b : blocks) {
     if (b.kind == BlockKind::Definers)
       definers.push_back(&b);
+    if (b.kind == BlockKind::Objects)
+      groups.push_back({&b, {}, {}});
+    if (b.kind == BlockKind::Details && !groups.empty())
+      groups.back().parts.push_back(&b);
     if (b.kind != BlockKind::Names)
       continue;
     names.push_back({number, &b});
@@ -160,23 +164,53 @@ Expected<StringMap<size_t>> PatchMap::definersOf(const StringSet<> &wanted) {
   return out;
 }
 
+/// Each part's length for each input; every length takes a byte, so that a lie
+/// ends with them.
+Error PatchMap::readShapes(DetailGroup &group) {
+  if (!group.ends.empty() || group.parts.empty())
+    return Error::success();
+  constexpr size_t mostParts = 64;
+  if (group.lengths->count > allInputs.size() || group.parts.size() > mostParts)
+    return error("has more objects than it lists");
+  if (Error e = open(*group.lengths))
+    return e;
+  MapCursor in(group.lengths->bytes);
+  std::vector<uint64_t> at(group.parts.size());
+  for (uint64_t i = 0; i < group.lengths->count && in.isGood(); ++i)
+    for (uint64_t &end : at) {
+      uint64_t length = in.number();
+      if (length > mostUnpacked)
+        return error("has a part of an object that is too long");
+      group.ends.push_back(end += length);
+    }
+  if (!in.isGood())
+    return error("has a truncated object");
+  for (size_t i = 0; i < at.size(); ++i) {
+    if (Error e = open(*group.parts[i]))
+      return e;
+    if (group.parts[i]->bytes.size() != at[i])
+      return error("has objects of other lengths than it says");
+  }
+  return Error::success();
+}
+
 Expected<SmallVector<uint8_t, 0>> PatchMap::detailBytes(size_t input) {
-  for (Block &b : blocks) {
-    if (b.kind != BlockKind::Objects)
-      continue;
-    if (input >= b.count) {
-      input -= b.count;
+  for (DetailGroup &group : groups) {
+    if (input >= group.lengths->count) {
+      input -= group.lengths->count;
       continue;
     }
-    if (Error e = open(b))
+    if (Error e = readShapes(group))
       return e;
-    MapCursor in(b.bytes);
-    for (; input && in.isGood(); --input)
-      in.skip(in.number());
-    ArrayRef<uint8_t> found = in.raw(in.number());
-    if (!in.isGood())
-      return error("has a truncated object");
-    return SmallVector<uint8_t, 0>(found.begin(), found.end());
+    SmallVector<uint8_t, 0> out;
+    size_t count = group.ends.empty() ? 0 : group.parts.size();
+    for (size_t part = 0; part < count; ++part) {
+      uint64_t from = input ? group.ends[(input - 1) * count + part] : 0,
+               to = group.ends[input * count + part];
+      auto *bytes = group.parts[part]->bytes.data();
+      out.append(bytes + from, bytes + to);
+    }
+    return out;
   }
   return SmallVector<uint8_t, 0>();
 }
@@ -191,7 +225,10 @@ Expected<std::optional<MapDetails>> PatchMap::details(size_t input) {
   out.bytes = std::move(*data);
   auto name = [&](uint64_t number) { return nameOf(number); };
   auto wrong = [&](const Twine &what) { return error(what); };
-  if (Error e = MapDetailsReader(out, name, wrong).read())
+  auto bytesAt = [&](uint64_t address, uint64_t size) {
+    return image->bytesAt(address, size);
+  };
+  if (Error e = MapDetailsReader(out, name, bytesAt, wrong).read())
     return e;
   return out;
 }
@@ -207,8 +244,8 @@ Error PatchMap::readInputs(const Block &block) {
     m.kind = InputKind(kind);
     if (in.isGood() && (kind < 1 || kind > 2))
       return error("names an input of an unknown kind");
-    ArrayRef<uint8_t> digest = in.raw(m.sha256.size());
-    llvm::copy(digest, m.sha256.begin());
+    ArrayRef<uint8_t> digest = in.raw(m.hash.size());
+    llvm::copy(digest, m.hash.begin());
     m.size = in.number();
     m.functions = in.number();
     m.relocations = in.number();
@@ -226,6 +263,7 @@ Expected<std::optional<PatchMap>> PatchMap::read(const Image &image) {
     return std::nullopt;
   PatchMap m;
   m.path = image.path;
+  m.image = &image;
   if (s->type == ELF::SHT_NOBITS || s->offset > image.bytes().size() ||
       s->size > image.bytes().size() - s->offset)
     return m.error("is not in the file");
@@ -247,7 +285,7 @@ void printMap(const PatchMap &map, StringRef path, raw_ostream &os) {
   os << formatv("{0}: map, version {1}, {2} bytes, {3} inputs\n", path,
                 map.version(), map.size(), map.inputs().size());
   for (const MapInput &m : map.inputs()) {
-    os << formatv("  {0,-8} {1}  {2}", toString(m.kind), toHex(m.sha256),
+    os << formatv("  {0,-8} {1}  {2}", toString(m.kind), toHex(m.hash),
                   m.name());
     if (m.kind == InputKind::Object)
       os << formatv(", {0} functions, {1} relocations", m.functions,
@@ -263,7 +301,7 @@ json::Value toJson(const PatchMap &map, StringRef path) {
   for (const MapInput &m : map.inputs()) {
     json::Object input{{"kind", toString(m.kind)},
                        {"path", text(m.path)},
-                       {"sha256", toHex(m.sha256)},
+                       {"blake3", toHex(m.hash)},
                        {"size", m.size}};
     if (!m.member.empty())
       input["member"] = text(m.member);

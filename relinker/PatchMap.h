@@ -28,7 +28,7 @@ struct MapInput {
   std::string path;   ///< as the linker got it
   std::string member; ///< of the archive at `path`; empty if it is none
   std::string source; ///< its STT_FILE, if any
-  Digest sha256{};    ///< of the object's bytes, before function padding
+  Digest hash{};      ///< BLAKE3 of the object's bytes, before function padding
   uint64_t size = 0;  ///< of the object
   uint64_t functions = 0;   ///< it defines
   uint64_t relocations = 0; ///< in sections that are loaded
@@ -114,6 +114,14 @@ private:
     llvm::SmallVector<uint8_t, 0> bytes; ///< if it is open
     std::vector<uint32_t> starts;        ///< of names: of each
   };
+  /// The details of some inputs: of each its parts, one behind the other.
+  struct DetailGroup {
+    Block *lengths;
+    std::vector<Block *> parts;
+    /// Input by input: where in each part its bytes end.
+    std::vector<uint64_t> ends;
+  };
+  llvm::Error readShapes(DetailGroup &group);
   llvm::Expected<llvm::SmallVector<uint8_t, 0>> detailBytes(size_t input);
   llvm::Expected<llvm::StringRef> nameOf(uint64_t number);
   llvm::Error open(Block &block);
@@ -122,12 +130,14 @@ private:
   llvm::Expected<llvm::SmallVector<uint8_t, 0>> unpack(const Block &b) const;
   llvm::Error error(const llvm::Twine &what) const;
 
-  std::string path; ///< of the program
+  const Image *image = nullptr; ///< the program, which outlives this
+  std::string path;             ///< of the program
   llvm::ArrayRef<uint8_t> bytes;
   uint32_t formatVersion = 0;
   std::deque<Block> blocks; ///< what is open stays where it is
   std::vector<std::pair<uint64_t, Block *>> names; ///< by their first number
   std::vector<Block *> definers;                   ///< of the same names
+  std::vector<DetailGroup> groups; ///< in the order of the inputs
   std::vector<MapInput> allInputs;
 };
 

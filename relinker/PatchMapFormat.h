@@ -29,20 +29,21 @@ using llvm::support::ulittle32_t;
 constexpr char sectionName[] = ".patch.map";
 constexpr char magic[16] = {'r', 'e', 'l', 'i', 'n', 'k', ' ',  'm',
                             'a', 'p', 0,   0,   0,   0,   '\r', '\n'};
-constexpr uint32_t formatVersion = 1;
+constexpr uint32_t formatVersion = 2;
 
 enum class BlockKind : uint32_t {
   Inputs = 1,
-  Objects, ///< the details of inputs, in their order
+  Objects, ///< the lengths of the inputs' details, in their order
   Names,   ///< ended by NULs; numbers count from 0 through all such blocks
   Definers, ///< one for each block of names: which input defines each
   Folds,    ///< functions that share their code with others
+  Details,  ///< behind those lengths: a part of the details of each input
 };
 
 /// Block table entries follow the header, the blocks follow them.
 struct Header {
   char magic[16];
-  ulittle32_t version, flags; ///< 1, 0
+  ulittle32_t version, flags; ///< 2, 0
   ulittle32_t blockCount, blockEntrySize;
 };
 static_assert(sizeof(Header) == 32);
@@ -99,8 +100,33 @@ constexpr unsigned fieldSize(uint32_t type) {
   }
 }
 
+/// Bytes of a field that holds the distance from itself to symbol plus addend, if
+/// the symbol is where the linker put its section: the addend follows from them.
+constexpr unsigned distanceSize(uint32_t type) {
+  return type == llvm::ELF::R_X86_64_PC32 || type == llvm::ELF::R_X86_64_PLT32 ? 4
+         : type == llvm::ELF::R_X86_64_PC64                                    ? 8
+                                                                               : 0;
+}
+
+/// The addend by what the \p field at \p place holds.
+inline int64_t addendIn(llvm::ArrayRef<uint8_t> field, uint64_t place,
+                        uint64_t symbol) {
+  uint64_t distance =
+      field.size() == 8
+          ? llvm::support::endian::read64le(field.data())
+          : int64_t(int32_t(llvm::support::endian::read32le(field.data())));
+  return distance + place - symbol;
+}
+
+/// Of addends, one after the other, from 0 on.
+constexpr uint64_t mixAddend(uint64_t sum, int64_t addend) {
+  constexpr uint64_t odd = 0x9e3779b97f4a7c15; // 2^64 by the golden ratio
+  sum = (sum ^ uint64_t(addend)) * odd;
+  return sum ^ (sum >> 32);
+}
+
 /// What tells whether an object was made again as it was: of XXH3 hashes of its
-/// sections of kind Placed, in order.
+/// sections of kind Placed, in order, and at last mixAddend() of all addends.
 inline uint64_t hashOfHashes(llvm::ArrayRef<uint64_t> hashes) {
   std::vector<llvm::support::ulittle64_t> bytes(hashes.begin(), hashes.end());
   return llvm::xxh3_64bits(

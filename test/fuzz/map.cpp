@@ -29,11 +29,15 @@ namespace {
 
 struct Block {
   BlockKind kind;
-  std::vector<uint8_t> bytes;
+  SmallVector<uint8_t, 0> bytes;
   uint32_t count;
 };
 
-std::vector<uint8_t> makeMap(ArrayRef<Block> blocks) {
+SmallVector<uint8_t, 0> copyOf(ArrayRef<uint8_t> bytes) {
+  return SmallVector<uint8_t, 0>(bytes.begin(), bytes.end());
+}
+
+SmallVector<uint8_t, 0> makeMap(ArrayRef<Block> blocks) {
   MapEncoder table, data;
   for (const Block &b : blocks) {
     SmallVector<uint8_t, 0> packed;
@@ -60,7 +64,7 @@ std::vector<uint8_t> makeMap(ArrayRef<Block> blocks) {
 }
 
 /// One object, which the patch was by its source's name.
-std::vector<uint8_t> inputs() {
+SmallVector<uint8_t, 0> inputs() {
   MapEncoder out;
   out.number(uint64_t(InputKind::Object));
   out.raw(Digest{});
@@ -87,7 +91,10 @@ support::ulittle64_t rightCheck(const Image &app, ArrayRef<uint8_t> names,
   support::ulittle64_t check;
   check = 0;
   auto wrong = [](const Twine &what) { return createStringError(what); };
-  if (Error e = MapDetailsReader(details, nameOf, wrong).read())
+  auto bytesAt = [&](uint64_t address, uint64_t size) {
+    return app.bytesAt(address, size);
+  };
+  if (Error e = MapDetailsReader(details, nameOf, bytesAt, wrong).read())
     drop(std::move(e));
   else
     check = hashContents(app, details);
@@ -103,27 +110,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     return 0;
   size_t length = std::min<size_t>(rest[0] | rest[1] << 8, size - 2);
   ArrayRef<uint8_t> names = rest.slice(2, length), details = rest.drop_front(2 + length);
-  MapEncoder object, definers;
+  MapEncoder object, lengths, definers;
   if (details.size() > 8)
     details = details.drop_back(8); // its check, which is made right
-  object.number(details.size() + 8);
+  lengths.number(details.size() + 8);
   object.raw(details);
   object.structure(rightCheck(*app, names, details));
   uint32_t count = llvm::count(names, 0);
   for (uint32_t i = 0; i < count; ++i)
     definers.number(i & 1);
-  std::vector<uint8_t> map =
+  SmallVector<uint8_t, 0> map =
       makeMap({{BlockKind::Inputs, inputs(), 1},
-               {BlockKind::Objects, object.bytes, 1},
-               {BlockKind::Names, names.vec(), count},
+               {BlockKind::Objects, lengths.bytes, 1},
+               {BlockKind::Details, object.bytes, 1},
+               {BlockKind::Names, copyOf(names), count},
                {BlockKind::Definers, definers.bytes, count},
-               {BlockKind::Folds, details.take_front(64).vec(), 9}});
-  std::vector<uint8_t> file = app->bytes().vec();
-  auto tail = addSection(file, sectionName, map);
-  if (!tail)
+               {BlockKind::Folds, copyOf(details.take_front(64)), 9}});
+  auto section = AddedSection::plan(app->bytes(), sectionName);
+  if (!section)
     abort(); // then nothing would be tested
-  file.resize(tail->keep);
-  file.insert(file.end(), tail->bytes.begin(), tail->bytes.end());
+  std::vector<uint8_t> headers = section->finish(map.size());
+  std::vector<uint8_t> file(section->fileSize());
+  std::vector<AddedSection::Part> parts = section->firstParts();
+  parts.push_back({section->contentsAt(), map});
+  parts.push_back({section->headersAt(), headers});
+  parts.push_back({0, section->fileHeader()});
+  for (const AddedSection::Part &p : parts)
+    llvm::copy(p.bytes, file.begin() + p.offset);
   MemoryFile mapped(file.data(), file.size());
   Config config;
   config.app = mapped.path();

@@ -97,11 +97,12 @@ def make_map_seeds(build, place):
             continue
         if not run(os.path.join(build, "bin", "ld.relink"), "-shared", object_, "-o", linked):
             continue
-        blocks = {kind: bytes(data) for kind, data, _ in Program(linked).blocks}
-        # The length of the details is a number of one or more bytes.
-        details = blocks[2].lstrip(bytes(range(0x80, 0x100)))[1:]
+        blocks = Program(linked).blocks
+        names = b"".join(bytes(data) for kind, data, _ in blocks if kind == 3)
+        # Of one object the parts are its details.
+        details = b"".join(bytes(data) for kind, data, _ in blocks if kind == 6)
         with open(os.path.join(place, name), "wb") as file:
-            file.write(struct.pack("<H", len(blocks[3])) + blocks[3] + details)
+            file.write(struct.pack("<H", len(names)) + names + details)
         os.remove(object_)
         os.remove(linked)
 
