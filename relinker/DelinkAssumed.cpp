@@ -220,8 +220,8 @@ void WordReader::read(const Piece &piece) {
            assumeAddress(program, value, r, true) &&
            (!r.anchor || program.pieceAt(value));
   };
-  // A word that reads as text is an address where that is likelier: of a string
-  // from its start on, of aligned data, or right beside another address.
+  // A word that reads as text is an address, but for the end of a string, and among
+  // strings.
   auto isLikelyAddress = [&](uint64_t at, uint64_t value) {
     if (program.functionStarts.contains(value))
       return true;
@@ -234,9 +234,9 @@ void WordReader::read(const Piece &piece) {
       return true;
     Reference r;
     for (uint64_t n : {at - 8, at + 8})
-      if (uint64_t next = wordAt(n); !isText(next) && isOne(next, r))
-        return isReadOnly || value % 8 == 0;
-    return false;
+      if (uint64_t next = wordAt(n); isText(next) && !isOne(next, r))
+        return false;
+    return true;
   };
   for (uint64_t at = alignTo(piece.address, 8) - piece.address;
        at + 8 <= bytes.size(); at += 8) {
