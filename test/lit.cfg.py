@@ -11,6 +11,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 
 import lit.formats
 
@@ -64,11 +65,13 @@ config.substitutions += [
     (r"%musl-gcc\b", "musl-gcc"),
     # For -fuse-ld=lld: gcc -B%lld -fuse-ld=lld
     (r"%lld\b", llvm_tools),
-    (r"%python\b", "python3"),
+    # The Python that runs lit: what else is called python3 may be a slow wrapper of
+    # it, and lack psutil.
+    (r"%python\b", sys.executable),
     (r"%aarch64-cc\b", "aarch64-linux-gnu-gcc"),
     (r"%aarch64-cxx\b", "aarch64-linux-gnu-g++"),
     (r"%aarch64-run\b", "qemu-aarch64 -L /usr/aarch64-linux-gnu"),
-    (r"%bounded\b", "python3 " + os.path.join(source, "Inputs", "bounded.py")),
+    (r"%bounded\b", sys.executable + " " + os.path.join(source, "Inputs", "bounded.py")),
     (r"%inputs\b", os.path.join(source, "Inputs")),
 ]
 
