@@ -139,10 +139,10 @@ Error CodeReader::readAssumedSlot(Reference r, const Instruction &i) {
   int64_t value = read64le(word.data());
   r.evidence = Evidence::Assumed;
   r.type = gotType(image.bytesAt(i.address, i.size), r.place - i.address);
-  if (value < 0 && -value <= int64_t(program.threadSize())) {
+  if (auto offset = program.threadOffset(value)) {
     r.kind = Reference::Kind::Thread;
     r.type = R_X86_64_GOTTPOFF;
-    r.target = value + program.threadSize();
+    r.target = *offset;
   } else if (!value || assumeAddress(program, value, r, false)) {
     r.target = value;
     program.interpret(r);

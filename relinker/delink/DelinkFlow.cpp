@@ -102,16 +102,8 @@ void Flow::enter(size_t block, const State &state) {
 /// A thread-local operand is a negative 32-bit distance from the thread pointer
 /// (psABI, variant II).
 void Flow::addThread(uint64_t place, int64_t offset) {
-  int64_t size = program.threadSize();
-  if (offset >= 0 || offset < -size)
-    return;
-  Reference r;
-  r.place = place;
-  r.type = R_X86_64_TPOFF32;
-  r.kind = Reference::Kind::Thread;
-  r.evidence = Evidence::ThreadLocal;
-  r.target = offset + size;
-  threadPlaces[place] = r;
+  if (auto r = program.threadReference(place, offset))
+    threadPlaces[place] = *r;
 }
 
 void Flow::noteThread(const State &state, const CodeView::Entry &e) {

@@ -108,17 +108,10 @@ Error readSection(Program &program, const object::ELFFile<ELFT> &file,
 Error addThreadLocal(const Program &program, uint64_t place,
                      std::vector<Reference> &out) {
   int64_t value = int32_t(read32le(program.image.bytesAt(place, 4).data()));
-  int64_t size = program.threadSize();
   // A relaxed sequence has other fields where the relocation was.
-  if (program.image.kind == ImageKind::Shared || value >= 0 || value < -size)
-    return Error::success();
-  Reference r;
-  r.place = place;
-  r.type = R_X86_64_TPOFF32;
-  r.kind = Reference::Kind::Thread;
-  r.evidence = Evidence::ThreadLocal;
-  r.target = value + size;
-  out.push_back(r);
+  if (program.image.kind != ImageKind::Shared)
+    if (auto r = program.threadReference(place, value))
+      out.push_back(*r);
   return Error::success();
 }
 
@@ -181,6 +174,27 @@ Error readKeptRelocations(Program &program) {
 uint64_t Program::threadSize() const {
   const Phdr *tls = image.segmentOfType(PT_TLS);
   return tls ? alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1)) : 0;
+}
+
+std::optional<uint64_t> Program::threadOffset(int64_t distance) const {
+  uint64_t size = threadSize(), before = 0 - uint64_t(distance);
+  if (distance >= 0 || before > size)
+    return std::nullopt;
+  return size - before;
+}
+
+std::optional<Reference> Program::threadReference(uint64_t place,
+                                                  int64_t distance) const {
+  auto offset = threadOffset(distance);
+  if (!offset)
+    return std::nullopt;
+  Reference r;
+  r.place = place;
+  r.type = R_X86_64_TPOFF32;
+  r.kind = Reference::Kind::Thread;
+  r.evidence = Evidence::ThreadLocal;
+  r.target = *offset;
+  return r;
 }
 
 /// What lies behind the end of a section, or before its start, is not meant.

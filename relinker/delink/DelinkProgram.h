@@ -202,6 +202,11 @@ struct Program {
   void interpretAssumed(Reference &r) const;
   /// Bytes of the thread-local block.
   uint64_t threadSize() const;
+  /// Where in the thread-local block \p distance from the thread pointer leads;
+  /// nothing if that is not in the block, which ends at the pointer.
+  std::optional<uint64_t> threadOffset(int64_t distance) const;
+  /// A field that holds such a distance, or nothing.
+  std::optional<Reference> threadReference(uint64_t place, int64_t distance) const;
   Piece *pieceAt(uint64_t address);
   const Piece *pieceAt(uint64_t address) const {
     return const_cast<Program *>(this)->pieceAt(address);
