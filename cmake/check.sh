@@ -4,10 +4,11 @@
 #   sh cmake/check.sh
 #   sh cmake/check.sh --filter=tls -j1
 #   RELINK_CHECK="release debug" sh cmake/check.sh   with the sanitisers as well, as CI does
-#   RELINK_CHECK="fuzz release" ...                  and seconds of each fuzz target
+#   RELINK_MATRIX=whole ...                          every kind of program with every feature
 #
-# Under the sanitisers the matrix has fewer kinds of programs (test/matrix/matrix.py):
-# they are built by other linkers and options, but take the same ways through relink.
+# The sanitised programs are built by clang, with the fuzz targets, which run for
+# seconds each (test/fuzz/short.test). How much of the matrix is run, and what
+# "whole" adds, test/matrix/matrix.py says.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . cmake/setup.sh
@@ -68,7 +69,6 @@ for relink_part in ${RELINK_CHECK:-release}; do
     build debug build-debug
     run_suite build-debug "$@"
     ;;
-  fuzz) build fuzz build-fuzz ;; # test/fuzz/short.test runs it
   *) nothing_ran "RELINK_CHECK: unknown part $relink_part" ;;
   esac
 done

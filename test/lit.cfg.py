@@ -113,10 +113,7 @@ with open(os.path.join(build, "CMakeCache.txt")) as cache:
     if re.search(r"^RELINK_SANITIZE:BOOL=(ON|1|TRUE)$", cache.read(), re.M):
         config.available_features.add("asan")
         environment["RELINK_SANITIZED"] = "1"
-
-fuzz = os.path.join(source, "..", "build-fuzz")
-if "asan" not in config.available_features and os.path.exists(
-        os.path.join(fuzz, "bin", "fuzz-portable")):
+if os.path.exists(os.path.join(programs, "fuzz-portable")):
     config.available_features.add("fuzz")
 
 # The cases build real programs from Debian's sources, which apt must reach.

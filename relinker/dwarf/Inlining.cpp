@@ -44,7 +44,7 @@ struct Place {
 class InlineSearch {
 public:
   InlineSearch(const Image &image, const AppDwarf &dwarf, const Plan &plan)
-      : image(image), dwarf(dwarf), plan(plan), names(plan.replacements),
+      : image(image), dwarf(dwarf), names(plan.replacements),
         covered(coveredFunctions(plan)), known(plan.replacements.size()),
         own(plan.replacements.size()) {
     for (auto [number, r] : enumerate(plan.replacements))
@@ -67,7 +67,6 @@ private:
 
   const Image &image;
   const AppDwarf &dwarf;
-  const Plan &plan;
   FunctionNames names;
   std::set<uint64_t> covered;
   std::map<uint64_t, unsigned> at; ///< replaced functions by address

@@ -2,9 +2,14 @@
 
 A feature is a file in features/ in split-file format: the program (app.c or
 app.cpp), the patch (patch.c or patch.cpp), what the program prints before and
-after, and options. A kind says how the program is built. Every pair is built,
-run, patched, run, stripped, and run again.
+after, and options. A kind says how the program is built. A pair is built, run,
+patched, run, stripped, and run again.
+
+The kinds of CORE meet every feature, the others each a third of them, another
+third for the next kind. RELINK_MATRIX=whole in the environment makes every pair.
 """
+import filecmp
+import hashlib
 import os
 import re
 import shutil
@@ -65,9 +70,9 @@ KINDS = {
     "musl-nopie": ("musl-gcc", "-O2 -fno-pie", "-no-pie", "-O2 -fno-pie", "musl"),
     "musl-static": ("musl-gcc", "-O2 -fno-pie", "-static -no-pie", "-O2 -fno-pie", "musl static"),
 }
-# Under the sanitisers: one of each kind of file, linker and C library, and each way
-# in which relink itself takes another path.
-SANITIZED = {
+# One of each kind of file, linker and C library, and each way in which relink
+# itself takes another path.
+CORE = {
     "gcc-pie", "gcc-pie-debug-patch", "gcc-nopie", "gcc-static", "gcc-static-pie",
     "gcc-shared-O0", "gcc-pie-both", "gcc-pie-relr", "gcc-pie-hotpatch",
     "gcc-pie-debugfile", "mold-shared", "lld-pie-relr", "clang-pie-O0", "musl-static",
@@ -92,9 +97,24 @@ class Failed(Exception):
     pass
 
 
+def pairs(features, sanitized):
+    """The kinds and features that are tried with one another."""
+    whole = os.environ.get("RELINK_MATRIX") == "whole"
+    for i, kind in enumerate(KINDS):
+        for j, feature in enumerate(features):
+            if kind in CORE:
+                # The sanitisers look at relink, which does much the same in each.
+                chosen = not sanitized or (i + j) % 2 == 0
+            else:
+                chosen = not sanitized and (i + j) % 3 == 0
+            if whole or chosen:
+                yield kind, feature
+
+
 class Run:
-    def __init__(self, directory, environment):
+    def __init__(self, directory, environment, objects):
         self.directory, self.environment, self.log = directory, environment, []
+        self.objects = objects
 
     def __call__(self, command, fails=False, stdin=None):
         self.log.append("$ " + command)
@@ -105,6 +125,38 @@ class Run:
         if (p.returncode != 0) != fails:
             raise Failed(f"exit status {p.returncode}")
         return p.stdout
+
+    def compile(self, command, source, output):
+        """One object serves all kinds with the same compiler and options."""
+        source_path = os.path.join(self.directory, source)
+        output_path = os.path.join(self.directory, output)
+        command = f"{command} -c {source}"
+        digest = hashlib.sha256(command.encode())
+        digest.update(open(source_path, "rb").read())
+        known = os.path.join(self.objects, digest.hexdigest() + ".o")
+        try:
+            shutil.copyfile(known, output_path)
+            self.log.append(f"$ cp {known} {output}   # {command}")
+        except FileNotFoundError:
+            self(f"{command} -o {output}")
+            os.makedirs(self.objects, exist_ok=True)
+            own = f"{known}.{os.getpid()}"
+            shutil.copyfile(output_path, own)
+            os.rename(own, known)
+
+    def same(self, a, b):
+        self.log.append(f"$ cmp {a} {b}")
+        if not filecmp.cmp(os.path.join(self.directory, a),
+                           os.path.join(self.directory, b), shallow=False):
+            raise Failed("they differ")
+
+    def copy(self, a, b):
+        self.log.append(f"$ cp {a} {b}")
+        # A new file: the old one may be mapped.
+        shutil.copy(os.path.join(self.directory, a),
+                    os.path.join(self.directory, b + ".new"))
+        os.rename(os.path.join(self.directory, b + ".new"),
+                  os.path.join(self.directory, b))
 
 
 def expect(what, got, wanted):
@@ -118,17 +170,15 @@ class MatrixFormat(lit.formats.TestFormat):
         features = os.path.join(source, "features")
         if not os.path.isdir(features):
             return
-        sanitized = "asan" in local_config.available_features
-        for kind in KINDS:
-            if sanitized and kind not in SANITIZED:
-                continue
-            for name in sorted(os.listdir(features)):
-                feature = name.split(".")[0]
-                test = lit.Test.Test(
-                    suite, path_in_suite + (f"{kind} x {feature}",), local_config
-                )
-                test.kind, test.feature = kind, os.path.join(features, name)
-                yield test
+        shutil.rmtree(os.path.join(suite.getExecPath(path_in_suite), "objects"),
+                      ignore_errors=True)
+        for kind, feature in pairs(sorted(os.listdir(features)),
+                                   "asan" in local_config.available_features):
+            test = lit.Test.Test(
+                suite, path_in_suite + (f"{kind} x {feature.split('.')[0]}",),
+                local_config)
+            test.kind, test.feature = kind, os.path.join(features, feature)
+            yield test
 
     def execute(self, test, lit_config):
         cc, cflags, ldflags, pflags, properties = KINDS[test.kind]
@@ -152,7 +202,8 @@ class MatrixFormat(lit.formats.TestFormat):
         for part, text in parts.items():
             if "." in part:
                 open(os.path.join(directory, part), "w").write(text)
-        run = Run(directory, test.config.environment)
+        run = Run(directory, test.config.environment,
+                  os.path.join(test.config.test_exec_root, "matrix", "objects"))
         try:
             self.check(run, available, parts, options, properties, cc, cflags,
                        ldflags, pflags)
@@ -172,7 +223,7 @@ class MatrixFormat(lit.formats.TestFormat):
         shared = "shared" in properties
         app = "app.cpp" if cxx else "app.c"
         rename = "-Dmain=app_main" if shared else ""
-        run(f"{compiler(cc, cxx)} {cflags} {rename} -c {app} -o app.o")
+        run.compile(f"{compiler(cc, cxx)} {cflags} {rename}", app, "app.o")
         output = "libapp.so" if shared else "app"
         run(f"{compiler(cc, cxx)} app.o {ldflags} -o {output}")
         if shared:
@@ -181,15 +232,16 @@ class MatrixFormat(lit.formats.TestFormat):
             open(os.path.join(run.directory, "driver." + suffix), "w").write(
                 declaration +
                 "int main(int c, char **v) { return app_main(c, v); }\n")
-            run(f"{compiler(cc, cxx)} driver.{suffix} ./libapp.so -o driver "
+            run.compile(compiler(cc, cxx), f"driver.{suffix}", "driver.o")
+            run(f"{compiler(cc, cxx)} driver.o ./libapp.so -o driver "
                 "-Wl,-rpath,'$ORIGIN' " + (LLD if cc == "clang" else ""))
         start = "./driver" if shared else f"./{output}"
         expect("the program", run(start), parts["before"])
 
         base = "clang" if "clang-patch" in properties else cc
         patch = "patch.cpp" if "patch.cpp" in parts else "patch.c"
-        run(f"{compiler(base, patch.endswith('cpp'))} {pflags} -w "
-            f"{option('patchflags')} -c {patch} -o patch.o")
+        run.compile(f"{compiler(base, patch.endswith('cpp'))} {pflags} -w "
+                    f"{option('patchflags')}", patch, "patch.o")
         extra = option("relink")
         if "debuglink" in properties:
             run(f"objcopy --only-keep-debug {output} app.debug && "
@@ -198,21 +250,23 @@ class MatrixFormat(lit.formats.TestFormat):
         if "debugfile" in properties:
             run(f"objcopy --only-keep-debug {output} app.debug && strip {output}")
             extra += " --debug-file app.debug"
-        run(f"cp {output} original && relink {output} patch.o -o fixed {extra}")
-        run(f"cmp {output} original")
+        run.copy(output, "original")
+        run(f"relink {output} patch.o -o fixed {extra}")
+        run.same(output, "original")
         # The app's own object has nothing to change in it, with names and, with
         # itself as the map, without.
         symbols = "--debug-file app.debug" if "debugfile" in properties else ""
         if "nothing to do" not in run(f"relink original app.o -o same {symbols}"):
             raise Failed("the app's own object is said to change it")
-        run("cmp original same && strip -o bare original")
+        run.same("original", "same")
+        run("strip -o bare original")
         if "nothing to do" not in run("relink bare app.o --orig app.o -o same"):
             raise Failed("an unchanged object is said to change the app")
-        run("cmp bare same")
+        run.same("bare", "same")
         # A library takes the original's place; a program runs by its own name.
         def install(file):
             if shared:
-                run(f"cp {file} libapp.so")
+                run.copy(file, "libapp.so")
             return "./driver" if shared else f"./{file}"
         expect("the patched program", run(install("fixed")), parts["after"])
         if "tools" in option("also"):
@@ -221,12 +275,12 @@ class MatrixFormat(lit.formats.TestFormat):
         run("strip -o fixed.strip fixed")
         expect("the patched and stripped program", run(install("fixed.strip")),
                parts["after"])
-        # llvm-strip takes no static program of GNU ld with a .rela.plt.
-        if subprocess.run(f"llvm-strip -o original.lstrip original", shell=True,
-                          cwd=run.directory, env=run.environment,
-                          capture_output=True).returncode != 0:
+        try:
+            run("llvm-strip -o fixed.lstrip fixed")
+        except Failed:
+            # It takes no static program of GNU ld with a .rela.plt, patched or not.
+            run("llvm-strip -o original.lstrip original", fails=True)
             return
-        run("llvm-strip -o fixed.lstrip fixed")
         expect("the patched and llvm-stripped program",
                run(install("fixed.lstrip")), parts["after"])
 
