@@ -394,12 +394,12 @@ bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
   if ((desc.isCall() || desc.isBranch()) && !desc.isIndirectBranch() &&
       analysis->evaluateBranch(inst, address, size, target)) {
     out.branchTarget = target;
-    bool isShort = size >= 2 &&
-                   uint64_t(int8_t(encoding.back())) + address + size == target &&
-                   (encoding[size - 2] == 0xeb || (encoding[size - 2] >> 4) == 7 ||
-                    (encoding[size - 2] & 0xfc) == 0xe0);
-    // A near form ends in four bytes; a two-byte instruction can't be one.
-    out.fieldSize = isShort && size < 5 ? 1 : 4;
+    // Prefixes make a short form as long as a near one; e8, e9 and 0f are none.
+    bool isNear = size >= 5 && (encoding[size - 5] == 0xe8 ||
+                                encoding[size - 5] == 0xe9 ||
+                                (size >= 6 && encoding[size - 6] == 0x0f &&
+                                 encoding[size - 5] >> 4 == 8));
+    out.fieldSize = isNear ? 4 : 1;
     out.fieldOffset = size - out.fieldSize;
     return true;
   }

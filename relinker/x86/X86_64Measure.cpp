@@ -133,6 +133,11 @@ bool isKnownGroup(uint8_t opcode, unsigned reg, bool operandSize,
   }
 }
 
+/// Behind 0f: punpcklqdq, punpckhqdq, movq, which MMX has not.
+bool isOnlyWithOperandSize(uint8_t opcode) {
+  return opcode == 0x6c || opcode == 0x6d || opcode == 0xd6;
+}
+
 /// Bytes of a memory operand behind its ModRM byte.
 struct Operand {
   unsigned size = 0;
@@ -168,14 +173,16 @@ bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
     bytes = padded;
   }
   unsigned at = 0;
-  bool operandSize = false, segment = false, wide = false;
-  for (; at < 3; ++at) {
+  bool operandSize = false, segment = false, repeat = false, wide = false;
+  for (; at < 2; ++at) { // LLVM refuses some three
     uint8_t b = bytes[at];
     if (b == 0x66)
       operandSize = true;
     else if (b == 0x64 || b == 0x65)
       segment = true;
-    else if (b != 0xf2 && b != 0xf3)
+    else if (b == 0xf2 || b == 0xf3)
+      repeat = true;
+    else
       break;
   }
   if ((bytes[at] & 0xf0) == 0x40)
@@ -186,6 +193,12 @@ bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
   uint8_t form = isTwoByte ? twoByte[opcode] : oneByte[opcode];
   if (form == Unknown || ((form & (Rel8 | Rel32)) && operandSize))
     return false;
+  // `rep` and `bnd` stand before these; before others they are instructions of
+  // their own for LLVM.
+  if (repeat && !isTwoByte && opcode != 0xc3 && opcode != 0xe8 && opcode != 0xe9)
+    return false;
+  if (isTwoByte && isOnlyWithOperandSize(opcode) && (!operandSize || repeat))
+    return false;
   Instruction &i = out;
   i = Instruction();
   i.address = address;
@@ -195,6 +208,8 @@ bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
       return false;
     i.isNop = true;
   }
+  if (opcode == 0xcc && !isTwoByte && at > 1)
+    return false;
   if (form == Plain)
     i.endsFlow = isTwoByte ? opcode == 0x0b : opcode == 0xc3 || opcode == 0xcc;
   if (form & ModRM) {
@@ -206,6 +221,8 @@ bool measureX86_64(ArrayRef<uint8_t> code, uint64_t address,
     i.isBranch = i.isIndirect = !isTwoByte && opcode == 0xff && reg == 4;
     i.endsFlow = i.isBranch;
     i.isNop = isTwoByte && opcode == 0x1f;
+    if (opcode == 0x8d && !isTwoByte && modRM >> 6 == 3)
+      return false; // lea of a register
     if (i.isNop && reg)
       return false;
     Operand operand = measureOperand(modRM, bytes[at]);

@@ -1,10 +1,10 @@
 """Makes a corpus from real files and runs the fuzz targets on it.
 
-  cmake --preset fuzz && cmake --build --preset fuzz
+  cmake --preset debug && cmake --build --preset debug
   python3 test/fuzz/run.py [--seconds N] [TARGET]...
 
 Each target runs N seconds (default 60), one after the other; --once only replays
-the corpus. Crashing inputs go to build-fuzz/crashes. A crash, a hang of 20 seconds
+the corpus. Crashing inputs go to build-debug/crashes. A crash, a hang of 20 seconds
 or 2 GiB of memory ends a target, and the exit status is 1.
 """
 
@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(os.path.dirname(HERE), "Inputs"))
 from patchmap import Program
 SOURCE = os.path.dirname(os.path.dirname(HERE))
-TARGETS = ["app", "patch", "record", "portable", "map", "delink", "ninja"]
+TARGETS = ["app", "patch", "record", "portable", "map", "delink", "ninja", "decode"]
 MEMORY, TIMEOUT, LENGTH = 2048, 20, 65536  # MiB, seconds, bytes
 
 # Small pages of code and data keep the seeds small, which mutations like.
@@ -151,6 +151,7 @@ def make_seeds(build, corpus):
         if not run(*command, *SMALL, app, "-o", out):
             continue
         shutil.copy(out, place["delink"])
+        run("objcopy", "-O", "binary", "-j", ".text", out, os.path.join(place["decode"], name))
         if "stripped" in name or "symbolic" in name:
             continue
         for suffix, options in {"": [], "-in-place": ["--replace", "work"]}.items():
@@ -175,7 +176,7 @@ def make_seeds(build, corpus):
 def main():
     parser = argparse.ArgumentParser(description="Runs relink's fuzz targets.")
     parser.add_argument("targets", nargs="*", default=TARGETS)
-    parser.add_argument("--build", default=os.path.join(SOURCE, "build-fuzz"))
+    parser.add_argument("--build", default=os.path.join(SOURCE, "build-debug"))
     parser.add_argument("--corpus", help="default: corpus in the build directory")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--once", action="store_true", help="replay the corpus only")
