@@ -14,9 +14,9 @@
 #ifndef RELINK_IMPORTS_H
 #define RELINK_IMPORTS_H
 
+#include "AddressMap.h"
 #include "Image.h"
 #include "Target.h"
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace relink {
@@ -50,8 +50,8 @@ private:
   void scanPlt(const Target &target);
 
   const Image &image;
-  llvm::DenseMap<uint64_t, uint64_t> stubBySlot;
-  llvm::DenseMap<uint64_t, uint64_t> stubByResolver;
+  AddressMap<uint64_t> stubBySlot;
+  AddressMap<uint64_t> stubByResolver;
   llvm::StringMap<DynamicReference> references;
 };
 

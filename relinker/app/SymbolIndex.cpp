@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "SymbolIndex.h"
+#include "AddressMap.h"
 #include "DebugFile.h"
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
@@ -318,7 +319,7 @@ void forEachSymbol(const Image &image,
     consider(s, image.dynamicName(s));
 }
 
-void forEachFunctionAt(const Image &image, const DenseSet<uint64_t> &addresses,
+void forEachFunctionAt(const Image &image, const AddressSet &addresses,
                        function_ref<void(uint64_t, StringRef)> visit) {
   forEachSymbol(image, [&](const Sym &s, StringRef name) {
     if ((s.getType() == STT_FUNC || s.getType() == STT_GNU_IFUNC) &&

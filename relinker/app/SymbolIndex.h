@@ -13,9 +13,9 @@
 #ifndef RELINK_SYMBOLINDEX_H
 #define RELINK_SYMBOLINDEX_H
 
+#include "AddressMap.h"
 #include "Config.h"
 #include "Image.h"
-#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
@@ -85,7 +85,7 @@ private:
 /// Calls \p visit with each function symbol of the app's own tables that lies at
 /// one of \p addresses.
 void forEachFunctionAt(
-    const Image &image, const llvm::DenseSet<uint64_t> &addresses,
+    const Image &image, const AddressSet &addresses,
     llvm::function_ref<void(uint64_t address, llvm::StringRef name)> visit);
 
 /// Calls \p visit with each symbol of the app's own tables, .symtab first, that

@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Comparison.h"
+#include "AddressMap.h"
 #include "Correlator.h"
 #include "Error.h"
 #include "FunctionSearch.h"
@@ -82,7 +83,7 @@ private:
   bool provesAt(const ObjectSymbol &s, uint64_t address, uint64_t enough);
   void learn();
   void learnFromOldBodies();
-  const DenseSet<uint64_t> &referencedBy(const AppSymbol &function);
+  const AddressSet &referencedBy(const AppSymbol &function);
   void learnSymbol(const ObjectSymbol &s);
 
   const Image &image;
@@ -96,7 +97,7 @@ private:
   Correlator correlator;
   std::vector<const ObjectSymbol *> functions;
   /// See referencedBy().
-  std::map<const AppSymbol *, DenseSet<uint64_t>> referenced;
+  std::map<const AppSymbol *, AddressSet> referenced;
 };
 
 bool AppComparison::tryAt(const ObjectSymbol &s, uint64_t address,
@@ -238,10 +239,10 @@ void AppComparison::learn() {
 }
 
 /// Addresses that the app's function refers to.
-const DenseSet<uint64_t> &
+const AddressSet &
 AppComparison::referencedBy(const AppSymbol &function) {
   auto [it, isNew] = referenced.try_emplace(&function);
-  DenseSet<uint64_t> &out = it->second;
+  AddressSet &out = it->second;
   if (!isNew)
     return out;
   ArrayRef<uint8_t> body = image.bytesAt(function.address, function.size);
@@ -284,7 +285,7 @@ void AppComparison::learnFromOldBodies() {
       auto old = counterparts.best(*f);
       if (old.size() != 1)
         continue;
-      const DenseSet<uint64_t> &addresses = referencedBy(*old[0]);
+      const AddressSet &addresses = referencedBy(*old[0]);
       erase_if(found, [&](const AppSymbol *a) {
         return a->type == STT_TLS || !addresses.contains(a->address);
       });
@@ -482,7 +483,7 @@ void ObjectComparison::run() {
 /// body for each again, either may replace the app's if they are the same.
 void findTwins(const SymbolIndex &index, const Target &target, Plan &plan) {
   Counterparts counterparts(index, plan);
-  DenseMap<uint64_t, const ObjectSymbol *> firstAt;
+  AddressMap<const ObjectSymbol *> firstAt;
   for (const ObjectSymbol *s : functionsOf(plan)) {
     auto verdict = plan.verdicts.find(s);
     if (verdict == plan.verdicts.end() ||

@@ -13,6 +13,7 @@
 #ifndef RELINK_ORIGINAL_H
 #define RELINK_ORIGINAL_H
 
+#include "AddressMap.h"
 #include "Counterparts.h"
 #include "EhFrame.h"
 #include "Selections.h"
@@ -116,7 +117,7 @@ private:
   const Counterparts &counterparts;
   bool indexed = false, relativesSorted = false;
   llvm::ArrayRef<Rela> relatives; ///< the leading RELATIVE ones
-  llvm::DenseMap<uint64_t, const Rela *> others;
+  AddressMap<const Rela *> others;
 };
 
 /// The object before the fix.

@@ -21,6 +21,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "DelinkProgram.h"
 #include "Error.h"
 #include "Imports.h"
@@ -276,7 +277,7 @@ private:
            : end                      ? "__preinit_array_end"
                                       : "__preinit_array_start";
   }
-  Error choose(Reference &r, const DenseSet<uint64_t> &others) const;
+  Error choose(Reference &r, const AddressSet &others) const;
 
   Program &program;
   std::vector<const Section *> arrays;
@@ -284,7 +285,7 @@ private:
 
 /// \p others: what else the same function refers to. The end of one array is
 /// the start of the next; which is meant the array's other bound says.
-Error BoundNames::choose(Reference &r, const DenseSet<uint64_t> &others) const {
+Error BoundNames::choose(Reference &r, const AddressSet &others) const {
   const Section *starts = nullptr, *ends = nullptr;
   for (const Section *s : arrays) {
     if (r.target == s->address)
@@ -324,7 +325,7 @@ Error BoundNames::name() {
       byFunction[p].push_back(&r);
   }
   for (auto &[piece, references] : byFunction) {
-    DenseSet<uint64_t> targets;
+    AddressSet targets;
     for (const Reference *r : references)
       targets.insert(r->target);
     for (Reference *r : references)

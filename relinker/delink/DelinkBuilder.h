@@ -13,6 +13,7 @@
 #ifndef RELINK_DELINKBUILDER_H
 #define RELINK_DELINKBUILDER_H
 
+#include "AddressMap.h"
 #include "Config.h"
 #include "DelinkProgram.h"
 #include "Imports.h"
@@ -75,16 +76,16 @@ private:
   };
   std::map<uint64_t, Move> moves;
   const std::pair<const uint64_t, Move> *movedAt(uint64_t address) const;
-  llvm::DenseMap<uint64_t, ObjectSymbol *> functions; ///< by address
-  llvm::DenseMap<uint64_t, ObjectSymbol *> exactSymbols; ///< made for the GOT
-  llvm::DenseMap<uint64_t, ObjectSymbol *> ifuncs;    ///< by resolver
+  AddressMap<ObjectSymbol *> functions; ///< by address
+  AddressMap<ObjectSymbol *> exactSymbols; ///< made for the GOT
+  AddressMap<ObjectSymbol *> ifuncs;    ///< by resolver
   llvm::StringMap<ObjectSymbol *> globals, undefinedSymbols;
   llvm::StringMap<uint64_t> wantedByStartUp; ///< addresses
   llvm::StringSet<> known;                   ///< global ones, with versions
   llvm::DenseMap<unsigned, ObjectSymbol *> imports; ///< by index in .dynsym
   /// The start-up objects' and the linker's, by address.
-  llvm::DenseMap<uint64_t, llvm::StringRef> linkerNames;
-  llvm::DenseMap<uint64_t, ObjectSymbol *> threadSymbols; ///< local, by offset
+  AddressMap<llvm::StringRef> linkerNames;
+  AddressMap<ObjectSymbol *> threadSymbols; ///< local, by offset
   const Section *frames = nullptr;
 };
 

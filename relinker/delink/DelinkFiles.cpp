@@ -19,6 +19,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "DelinkFiles.h"
+#include "AddressMap.h"
 #include "AppDwarf.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -61,8 +62,8 @@ private:
   std::vector<std::string> names{""}; ///< by owner
   /// Disjoint code of units: start, end, and whose.
   std::map<uint64_t, std::pair<uint64_t, Owner>> ranges;
-  DenseMap<uint64_t, Owner> owners; ///< by start of a function
-  DenseMap<uint64_t, Owner> locals; ///< the same, of local functions alone
+  AddressMap<Owner> owners; ///< by start of a function
+  AddressMap<Owner> locals; ///< the same, of local functions alone
   std::vector<std::vector<const UnwindRecord *>> sequences; ///< by CIE
 };
 
@@ -205,7 +206,7 @@ bool FileFinder::fillGroups(bool apply) {
 }
 
 bool FileFinder::fillCallers(bool apply) {
-  DenseMap<uint64_t, Owner> callers;
+  AddressMap<Owner> callers;
   for (const Reference &r : program.references) {
     if (r.kind != Reference::Kind::Address || r.anchor ||
         r.evidence == Evidence::Unwind || r.evidence == Evidence::JumpTable)
@@ -229,7 +230,7 @@ bool FileFinder::fillCallers(bool apply) {
 }
 
 void FileFinder::fill() {
-  DenseMap<uint64_t, std::vector<const UnwindRecord *>> byCie;
+  AddressMap<std::vector<const UnwindRecord *>> byCie;
   for (const UnwindRecord &f : program.frames)
     if (f.cie)
       byCie[f.cie].push_back(&f);
@@ -252,7 +253,7 @@ void FileFinder::fill() {
 
 FileMap FileFinder::assign() {
   FileMap out;
-  DenseMap<uint64_t, Owner> pieces;
+  AddressMap<Owner> pieces;
   auto add = [&](uint64_t address) {
     Piece *p = program.pieceAt(address);
     Owner o = owners.lookup(address);

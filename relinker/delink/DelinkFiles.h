@@ -8,6 +8,7 @@
 #ifndef RELINK_DELINKFILES_H
 #define RELINK_DELINKFILES_H
 
+#include "AddressMap.h"
 #include "DelinkProgram.h"
 
 namespace relink {
@@ -16,7 +17,7 @@ namespace relink {
 struct FileMap {
   /// Source files, as the program names them; 0 is what is of none.
   std::vector<std::string> sources{""};
-  llvm::DenseMap<uint64_t, unsigned> file; ///< by the piece's address
+  AddressMap<unsigned> file; ///< by the piece's address
   bool isKnown() const { return sources.size() > 1; }
 };
 

@@ -12,6 +12,7 @@
 #ifndef RELINK_DELINKFLOW_H
 #define RELINK_DELINKFLOW_H
 
+#include "AddressMap.h"
 #include "DelinkProgram.h"
 #include "llvm/ADT/STLExtras.h"
 #include <array>
@@ -128,7 +129,7 @@ private:
   std::vector<uint32_t> starts;
   std::vector<size_t> work;
   ConstantSets sets;
-  llvm::DenseMap<uint64_t, std::vector<uint64_t>> jumpTargets; ///< by jump; ascending
+  AddressMap<std::vector<uint64_t>> jumpTargets; ///< by jump; ascending
   std::map<uint64_t, std::vector<uint64_t>> tables;   ///< targets by table
   std::map<uint64_t, uint64_t> loads; ///< a load of a word, by table
   std::map<uint64_t, Reference> threadPlaces;

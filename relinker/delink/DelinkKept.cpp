@@ -207,6 +207,9 @@ bool Program::staysInSection(Reference &r) const {
   const KeptRelocation &k = it->second;
   if (!k.section || k.section >= image.sections.size())
     return false;
+  // A library reaches what it exports through the PLT, where it may be another's.
+  if (k.symbolType != STT_SECTION && stubs.count(r.target))
+    return false;
   const Section &s = image.sections[k.section];
   r.isProven = s.isAlloc() && s.size;
   if (!r.isProven || s.contains(r.target) || (s.flags & SHF_TLS))

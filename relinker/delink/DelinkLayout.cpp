@@ -12,10 +12,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "DelinkProgram.h"
 #include "Error.h"
 #include "Imports.h"
-#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -102,7 +102,7 @@ public:
 private:
   uint64_t entry = 0, made = 0, gone = 0;
   std::vector<uint64_t> runners;
-  DenseSet<uint64_t> framed; ///< starts of functions with unwind tables
+  AddressSet framed; ///< starts of functions with unwind tables
   bool named = false;
 };
 

@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "DelinkProgram.h"
 #include "Error.h"
 #include "MapOriginal.h"
@@ -76,7 +77,7 @@ private:
     const MapSymbol *symbol;
   };
   StringMap<Definition> globals;
-  DenseMap<uint64_t, std::optional<uint64_t>> loaded; ///< by slot
+  AddressMap<std::optional<uint64_t>> loaded; ///< by slot
 };
 
 /// Fields that hold a symbol's address, or the distance to it; in bytes.

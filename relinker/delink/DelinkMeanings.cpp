@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "DelinkBuilder.h"
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
@@ -53,9 +54,9 @@ private:
   DelinkReport &report;
   std::unique_ptr<Object> object;
   std::vector<PlacedRelocation> placed;
-  DenseMap<uint64_t, Rela> words; ///< the app's dynamic relocations, by place
+  AddressMap<Rela> words; ///< the app's dynamic relocations, by place
   DenseMap<const ObjectSection *, uint64_t> addresses;
-  DenseMap<uint64_t, std::vector<uint64_t>> starts; ///< instructions, by piece
+  AddressMap<std::vector<uint64_t>> starts; ///< instructions, by piece
 };
 
 void MeaningCheck::differ(uint64_t place, const Twine &what) {
@@ -263,7 +264,7 @@ void MeaningCheck::check(const PlacedRelocation &p) {
 
 /// Each word of the app's own data that the loader fills has a relocation.
 void MeaningCheck::checkWords() {
-  DenseMap<uint64_t, bool> known;
+  AddressMap<bool> known;
   for (const PlacedRelocation &p : placed)
     known[p.place] = true;
   for (const auto &[place, r] : words) {

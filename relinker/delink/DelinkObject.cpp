@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "DelinkBuilder.h"
 #include "Error.h"
 #include "llvm/ADT/STLExtras.h"
@@ -120,8 +121,8 @@ void ObjectBuilder::addFrames() {
     moves[f.address] = {f.size, &out, at};
     return at;
   };
-  DenseMap<uint64_t, const UnwindRecord *> cies;
-  DenseMap<uint64_t, uint64_t> cieAt;
+  AddressMap<const UnwindRecord *> cies;
+  AddressMap<uint64_t> cieAt;
   for (const UnwindRecord &f : program.frames)
     if (!f.cie)
       cies[f.address] = &f;

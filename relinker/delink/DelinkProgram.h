@@ -14,12 +14,12 @@
 #ifndef RELINK_DELINKPROGRAM_H
 #define RELINK_DELINKPROGRAM_H
 
+#include "AddressMap.h"
 #include "Delink.h"
 #include "Image.h"
 #include "Object.h"
 #include "Target.h"
 #include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/DenseSet.h"
 #include <memory>
 
 namespace relink {
@@ -138,11 +138,11 @@ struct Program {
   std::vector<Piece> pieces;    ///< by address; not those of TLS
   std::vector<Piece> tlsPieces; ///< .tdata and .tbss
   std::vector<Reference> references;
-  llvm::DenseMap<uint64_t, KeptRelocation> kept; ///< by place
+  AddressMap<KeptRelocation> kept; ///< by place
   Evidence keptEvidence = Evidence::Kept;        ///< where `kept` is from
   std::shared_ptr<PatchMap> map;                 ///< has the names in `kept`
-  llvm::DenseMap<uint64_t, Slot> slots; ///< by address of the word
-  llvm::DenseMap<uint64_t, Slot> stubs; ///< by address of the PLT entry
+  AddressMap<Slot> slots; ///< by address of the word
+  AddressMap<Slot> stubs; ///< by address of the PLT entry
   /// Data that the loader copies from a library: address, size, symbol.
   struct Copy {
     uint64_t address = 0, size = 0;
@@ -163,7 +163,7 @@ struct Program {
     return assumes && !image.isPositionIndependent();
   }
   /// Where functions start, and what else may be named without a symbol.
-  llvm::DenseSet<uint64_t> functionStarts;
+  AddressSet functionStarts;
   /// A function that another object defines now: what refers to its entry refers
   /// to `name`. Its code is left out unless it is still `needed`.
   struct Replaced {
@@ -172,7 +172,7 @@ struct Program {
     bool needed = false;
     bool isErased = false; ///< its code, in a piece that has more
   };
-  llvm::DenseMap<uint64_t, Replaced> replaced; ///< by address
+  AddressMap<Replaced> replaced; ///< by address
   /// Symbols to be defined as well: global, hidden.
   std::vector<ProgramSymbol> places;
   /// Where code leads to another function by a short jump, or by running on.

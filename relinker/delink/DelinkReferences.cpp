@@ -10,10 +10,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "DelinkProgram.h"
 #include "Error.h"
 #include "Imports.h"
-#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 
@@ -123,7 +123,7 @@ Error DynamicReader::read() {
   size_t count = 0;
   for (ArrayRef<Rela> table : tables)
     count += table.size();
-  DenseSet<uint64_t> seen(count);
+  AddressSet seen(count);
   program.references.reserve(count);
   for (ArrayRef<Rela> table : tables)
     for (const Rela &r : table)

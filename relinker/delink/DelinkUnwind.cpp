@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "DelinkProgram.h"
 #include "Error.h"
 #include "llvm/BinaryFormat/Dwarf.h"
@@ -48,7 +49,7 @@ private:
   Program &program;
   const Section &section;
   DataExtractor data;
-  DenseMap<uint64_t, Cie> cies;
+  AddressMap<Cie> cies;
 };
 
 /// Bytes of a pointer, 0 for forms that are not fixed-size addresses.

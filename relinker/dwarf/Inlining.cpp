@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Inlining.h"
+#include "AddressMap.h"
 #include "Error.h"
 #include "FunctionNames.h"
 #include "Refusals.h"
@@ -74,7 +75,7 @@ private:
   /// The entry at the end of the chain from the replaced function's own.
   std::vector<std::pair<const DwarfFile *, uint64_t>> own;
   /// Of the unit that is read, by offset.
-  DenseMap<uint64_t, SmallVector<unsigned, 1>> origins;
+  AddressMap<SmallVector<unsigned, 1>> origins;
   std::vector<uint32_t> newOffsets; ///< entries of replaced functions
 };
 

@@ -6,11 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "PatchReader.h"
+#include "AddressMap.h"
 #include "Error.h"
 #include "Link.h"
 #include "Split.h"
 #include "SymbolIndex.h"
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/BinaryFormat/Magic.h"
@@ -80,7 +80,7 @@ Error PatchReader::addArchive(MemoryBufferRef buffer) {
     return makeError(buffer.getBufferIdentifier() + ": " +
                      toString(archive.takeError()));
   size_t first = members.size();
-  DenseMap<uint64_t, size_t> byOffset; // index in members
+  AddressMap<size_t> byOffset; // index in members
   Error iteration = Error::success();
   for (const object::Archive::Child &child : (*archive)->children(iteration)) {
     auto data = child.getMemoryBufferRef();

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "DeadClones.h"
+#include "AddressMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 
@@ -17,9 +18,9 @@ namespace {
 
 /// Which of \p wanted a word of the app's data holds, or a dynamic symbol or
 /// relocation names.
-DenseSet<uint64_t> findPointers(const Image &image,
-                                const DenseSet<uint64_t> &wanted) {
-  DenseSet<uint64_t> out;
+AddressSet findPointers(const Image &image,
+                                const AddressSet &wanted) {
+  AddressSet out;
   auto note = [&](uint64_t value) {
     if (wanted.contains(value))
       out.insert(value);
@@ -66,10 +67,10 @@ DenseSet<const AppSymbol *>
 findDeadClones(const Image &image, const SymbolIndex &index,
                const UnwindTable &unwind, const Target &target, const Plan &plan,
                ArrayRef<const AppSymbol *> clones) {
-  DenseSet<uint64_t> wanted;
+  AddressSet wanted;
   for (const AppSymbol *clone : clones)
     wanted.insert(clone->address);
-  DenseSet<uint64_t> pointedTo = findPointers(image, wanted);
+  AddressSet pointedTo = findPointers(image, wanted);
   DenseSet<const AppSymbol *> dead;
   for (const AppSymbol *clone : clones)
     if (!pointedTo.contains(clone->address))
@@ -88,7 +89,7 @@ findDeadClones(const Image &image, const SymbolIndex &index,
     for (const AppSymbol *clone : dead)
       addCode(index, *clone, code);
     llvm::sort(code);
-    DenseSet<uint64_t> alive;
+    AddressSet alive;
     for (const CodeReference &r : references) {
       auto after = partition_point(
           code, [&](const Extent &e) { return e.start <= r.place; });

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Rules.h"
+#include "AddressMap.h"
 #include "Compare.h"
 #include "Constants.h"
 #include "Counterparts.h"
@@ -71,7 +72,7 @@ private:
   Counterparts counterparts;
   DenseSet<const ObjectSymbol *> constructors; ///< and destructors
   DenseMap<const Object *, bool> strangers; ///< objects of which the app has no export
-  DenseMap<uint64_t, const ObjectSymbol *> replacementAt;
+  AddressMap<const ObjectSymbol *> replacementAt;
 };
 
 Error Chooser::findCounterpart(const Object &object, const ObjectSymbol &s,
@@ -487,8 +488,8 @@ Error Chooser::checkClones() const {
 Error Chooser::checkSharedCode() const {
   if (isAccepted(config, Refusal::SharedCode) || plan.replacements.empty())
     return Error::success();
-  DenseMap<uint64_t, const Replacement *> at;
-  DenseSet<uint64_t> addresses;
+  AddressMap<const Replacement *> at;
+  AddressSet addresses;
   for (const Replacement &r : plan.replacements) {
     at[r.address] = &r;
     addresses.insert(r.address);

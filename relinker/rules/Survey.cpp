@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Survey.h"
+#include "AddressMap.h"
 #include "Error.h"
 #include "Imports.h"
 #include "Padding.h"
@@ -38,7 +39,7 @@ bool startsWithFrame(const FdeView &fde) {
 /// entries, nor what has no code.
 FunctionMap listFunctions(const Image &image, const UnwindTable &unwind) {
   FunctionMap out;
-  DenseSet<uint64_t> parts;
+  AddressSet parts;
   forEachSymbol(image, [&](const Sym &s, StringRef name) {
     const Phdr *load = image.loadAt(s.st_value);
     if ((s.getType() != STT_FUNC && s.getType() != STT_GNU_IFUNC) || !load ||

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CodeReferences.h"
+#include "AddressMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 
@@ -28,7 +29,7 @@ struct Candidate {
 class Scanner {
 public:
   Scanner(const Image &image, const Target &target,
-          const DenseSet<uint64_t> &wanted, bool anything)
+          const AddressSet &wanted, bool anything)
       : image(image), target(target), wanted(wanted), anything(anything) {
     low = UINT64_MAX;
     for (uint64_t a : wanted) {
@@ -50,7 +51,7 @@ private:
 
   const Image &image;
   const Target &target;
-  const DenseSet<uint64_t> &wanted;
+  const AddressSet &wanted;
   bool anything;
   uint64_t low = 0, high = 0; ///< of the wanted addresses
   std::vector<Candidate> found;
@@ -146,7 +147,7 @@ std::vector<Candidate> Scanner::run() {
 /// can't be decoded to its end.
 std::optional<std::vector<CodeReference>>
 decodeFunction(const Image &image, const Target &target, const Extent &function,
-               const DenseSet<uint64_t> &wanted) {
+               const AddressSet &wanted) {
   ArrayRef<uint8_t> code =
       image.bytesAt(function.start, function.end - function.start);
   if (code.empty())
@@ -171,7 +172,7 @@ decodeFunction(const Image &image, const Target &target, const Extent &function,
 
 std::vector<CodeReference> find(const Image &image, const UnwindTable &unwind,
                                 const Target &target,
-                                const DenseSet<uint64_t> &wanted,
+                                const AddressSet &wanted,
                                 bool anything) {
   std::vector<Candidate> candidates = Scanner(image, target, wanted, anything).run();
   std::vector<Extent> windows;
@@ -211,7 +212,7 @@ std::vector<CodeReference> find(const Image &image, const UnwindTable &unwind,
 
 std::vector<CodeReference>
 findDirectBranches(const Image &image, const UnwindTable &unwind,
-                   const Target &target, const DenseSet<uint64_t> &wanted) {
+                   const Target &target, const AddressSet &wanted) {
   std::vector<CodeReference> out = find(image, unwind, target, wanted, false);
   erase_if(out, [](const CodeReference &r) { return !r.isBranch; });
   // Two views of the same bytes: neither is certain.
@@ -225,7 +226,7 @@ findDirectBranches(const Image &image, const UnwindTable &unwind,
 
 std::vector<CodeReference>
 findCodeReferences(const Image &image, const UnwindTable &unwind,
-                   const Target &target, const DenseSet<uint64_t> &wanted) {
+                   const Target &target, const AddressSet &wanted) {
   return find(image, unwind, target, wanted, true);
 }
 

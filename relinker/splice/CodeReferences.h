@@ -14,9 +14,9 @@
 #ifndef RELINK_CODEREFERENCES_H
 #define RELINK_CODEREFERENCES_H
 
+#include "AddressMap.h"
 #include "CodeMap.h"
 #include "Target.h"
-#include "llvm/ADT/DenseSet.h"
 
 namespace relink {
 
@@ -33,7 +33,7 @@ struct CodeReference {
 std::vector<CodeReference>
 findDirectBranches(const Image &image, const UnwindTable &unwind,
                    const Target &target,
-                   const llvm::DenseSet<uint64_t> &wanted);
+                   const AddressSet &wanted);
 
 /// Everything in the code that does, or may, refer to one of \p wanted, by
 /// address: short jumps and PC-relative operands too, and in a program at fixed
@@ -41,7 +41,7 @@ findDirectBranches(const Image &image, const UnwindTable &unwind,
 std::vector<CodeReference>
 findCodeReferences(const Image &image, const UnwindTable &unwind,
                    const Target &target,
-                   const llvm::DenseSet<uint64_t> &wanted);
+                   const AddressSet &wanted);
 
 } // namespace relink
 

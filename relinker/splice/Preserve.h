@@ -16,10 +16,10 @@
 #ifndef RELINK_PRESERVE_H
 #define RELINK_PRESERVE_H
 
+#include "AddressMap.h"
 #include "EhFrame.h"
 #include "Plan.h"
 #include "Target.h"
-#include "llvm/ADT/DenseMap.h"
 
 namespace relink {
 
@@ -54,7 +54,7 @@ private:
   const Image &image;
   const UnwindTable &unwind;
   const Target &target;
-  llvm::DenseMap<uint64_t, RegisterSet> visited;
+  AddressMap<RegisterSet> visited;
 };
 
 /// Adds to \p object an entry that calls \p body with \p saved kept, and its

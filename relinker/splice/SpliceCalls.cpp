@@ -11,9 +11,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "CodeReferences.h"
 #include "Splice.h"
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
@@ -47,8 +47,8 @@ private:
   const SpliceContext &c;
   const Image &image;
   Output &out;
-  DenseMap<uint64_t, NewPlace> newPlaces; ///< by the old entry's address
-  DenseSet<uint64_t> old;
+  AddressMap<NewPlace> newPlaces; ///< by the old entry's address
+  AddressSet old;
   std::vector<Extent> dead; ///< old bodies
 };
 
@@ -136,7 +136,7 @@ void CallRedirector::redirectSlots() {
     auto it = newPlaces.find(value);
     return it == newPlaces.end() || !it->second.isLandingPad ? nullptr : &it->second;
   };
-  DenseSet<uint64_t> relocated;
+  AddressSet relocated;
   ArrayRef<Rela> relocations = image.relocations();
   for (size_t i = 0; i < relocations.size(); ++i) {
     const Rela &r = relocations[i];

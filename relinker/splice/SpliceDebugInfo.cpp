@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "Splice.h"
 #include "UnitCheck.h"
 #include "llvm/ADT/MapVector.h"
@@ -77,7 +78,7 @@ void EntryHider::hide(const DWARFDie &die, const ReplacedFunction &f) {
   }
 }
 
-using ByAddress = DenseMap<uint64_t, const ReplacedFunction *>;
+using ByAddress = AddressMap<const ReplacedFunction *>;
 
 const ReplacedFunction *startsAtAny(const DWARFDie &die,
                                     const ByAddress &functions) {

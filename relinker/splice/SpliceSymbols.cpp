@@ -12,9 +12,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "Error.h"
 #include "Splice.h"
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -80,7 +80,7 @@ uint64_t movedBy(const Image &image, const Output &out, const Sym &s) {
 
 /// Symbols of replaced functions, of moved sections, of moved thread-locals.
 void SymbolMerger::updateOld() {
-  DenseMap<uint64_t, const ReplacedFunction *> replaced;
+  AddressMap<const ReplacedFunction *> replaced;
   for (const ReplacedFunction &r : out.replaced)
     replaced[r.oldAddress] = &r;
   const Image &image = c.image;
@@ -174,7 +174,7 @@ Error SymbolMerger::run() {
 /// A table too large to be copied for a few names, or one of a file to which
 /// nothing is appended: entries are edited where they are.
 void updateInPlace(const SpliceContext &c, const Shdr &symtab, Output &out) {
-  DenseMap<uint64_t, const ReplacedFunction *> replaced;
+  AddressMap<const ReplacedFunction *> replaced;
   for (const ReplacedFunction &r : out.replaced)
     replaced[r.oldAddress] = &r;
   auto *begin = reinterpret_cast<const Sym *>(c.image.bytes().data() +

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AddressMap.h"
 #include "Error.h"
 #include "X86_64.h"
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/MC/MCAsmInfo.h"
 #include "llvm/MC/MCContext.h"
@@ -298,7 +298,7 @@ PreservingEntry X86_64::makePreservingEntry(RegisterSet saved) const {
 /// address is the caller's.
 bool X86_64::readsStackArguments(ArrayRef<uint8_t> body) const {
   int64_t depth = 0, frameDepth = INT64_MIN; // %rsp, %rbp below the entry's %rsp
-  DenseMap<uint64_t, int64_t> depthAt;
+  AddressMap<int64_t> depthAt;
   for (uint64_t at = 0; at < body.size();) {
     if (auto it = depthAt.find(at); it != depthAt.end())
       depth = it->second;
@@ -323,7 +323,8 @@ bool X86_64::readsStackArguments(ArrayRef<uint8_t> body) const {
         return true;
     }
     uint64_t target;
-    if (desc.isBranch() && analysis->evaluateBranch(inst, at, size, target))
+    if (desc.isBranch() && analysis->evaluateBranch(inst, at, size, target) &&
+        target < body.size())
       depthAt.try_emplace(target, depth);
     auto amount = [&] {
       const MCOperand &o = inst.getOperand(inst.getNumOperands() - 1);

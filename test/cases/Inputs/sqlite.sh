@@ -1,5 +1,5 @@
 # Builds Debian's sqlite3 shell from the one file that it is made into, at -O2
-# (app, o2.o), and that file at -O1 (o1.o):
+# (app, of o2.o and shell.o), and that file at -O1 (o1.o):
 #   [DEBUG=-g] [LINK=FLAGS] sqlite.sh DIR OUT
 OUT=$2
 . "$1/common.sh"
@@ -13,5 +13,6 @@ flags="${DEBUG:-} -fno-strict-aliasing -DSQLITE_ENABLE_COLUMN_METADATA -DSQLITE_
   -DSQLITE_ENABLE_PREUPDATE_HOOK"
 for n in 1 2; do gcc -O$n $flags -c sqlite3.c -o "$OUT/o$n.o" & done
 wait
-gcc -O0 $flags shell.c "$OUT/o2.o" -lm -ldl -lpthread ${LINK:-} -o "$OUT/app"
+gcc -O0 $flags -c shell.c -o "$OUT/shell.o"
+gcc "$OUT/shell.o" "$OUT/o2.o" -lm -ldl -lpthread ${LINK:-} -o "$OUT/app"
 rm -rf "$W"

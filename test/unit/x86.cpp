@@ -1,4 +1,4 @@
-//===- measure.cpp - The quick decoder beside LLVM's, over real code ------===//
+//===- x86.cpp - The x86-64 target over real code and edges ------------------===//
 //
 // Part of relink, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -83,6 +83,13 @@ TEST(Measure, CodeOfThisProgram) { expectSame("/proc/self/exe"); }
 
 TEST(Measure, CodeOfTheCLibrary) {
   expectSame("/lib/x86_64-linux-gnu/libc.so.6");
+}
+
+// -1 is no key for a DenseMap.
+TEST(StackArguments, AJumpToInFrontOfTheFunction) {
+  std::unique_ptr<Target> target = cantFail(createX86_64Target());
+  EXPECT_FALSE(target->readsStackArguments({0x74, 0xfd, 0xc3})); // je -1; ret
+  EXPECT_TRUE(target->readsStackArguments({0x8b, 0x44, 0x24, 0x08, 0xc3}));
 }
 
 TEST(Measure, NoInstructionIsLongerThanTheBytes) {
