@@ -133,6 +133,49 @@ Expected<std::multimap<uint64_t, StringRef>> PatchMap::folds() {
   return out;
 }
 
+bool PatchMap::hasInlining() const {
+  return any_of(blocks, [](const Block &b) { return b.kind == BlockKind::Inlined; });
+}
+
+Error PatchMap::readInlining(
+    function_ref<Error(size_t input, const MapInlining &)> visit) {
+  size_t input = 0;
+  for (const Block &b : blocks) {
+    if (b.kind != BlockKind::Inlined)
+      continue;
+    auto data = unpack(b);
+    if (!data)
+      return data.takeError();
+    MapCursor in(*data);
+    for (uint64_t i = 0; i < b.count; ++i, ++input) {
+      if (input >= allInputs.size())
+        return error("has inlined copies of more objects than it lists");
+      auto inlining = MapInlining::read(in);
+      if (!inlining)
+        return error(toString(inlining.takeError()));
+      if (Error e = visit(input, *inlining))
+        return e;
+    }
+  }
+  return Error::success();
+}
+
+Expected<DenseMap<uint64_t, StringRef>>
+PatchMap::namesThat(function_ref<bool(StringRef)> isWanted) {
+  DenseMap<uint64_t, StringRef> out;
+  for (auto &[first, block] : names) {
+    if (Error e = open(*block))
+      return e;
+    for (size_t i = 0; i < block->starts.size(); ++i) {
+      StringRef name =
+          reinterpret_cast<const char *>(&block->bytes[block->starts[i]]);
+      if (isWanted(name))
+        out[first + i] = name;
+    }
+  }
+  return out;
+}
+
 Expected<StringMap<size_t>> PatchMap::definersOf(const StringSet<> &wanted) {
   StringMap<size_t> out;
   for (size_t i = 0; i < names.size() && i < definers.size(); ++i) {
