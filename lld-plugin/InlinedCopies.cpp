@@ -382,22 +382,30 @@ void Reader::readUnit(DWARFUnit &unit) {
   std::string file = sourceFile(unit).str();
   auto entries = unit.dies();
   std::vector<Subprogram> subprograms;
-  std::vector<uint32_t> enclosing; ///< by entry: number of its subprogram, from 1
-  enclosing.reserve(unit.getNumDIEs());
+  /// Of each entry: numbers, from 1, of what it is inside of.
+  struct Inside {
+    uint32_t subprogram = 0, copied = 0;
+  };
+  std::vector<Inside> insides;
+  insides.reserve(unit.getNumDIEs());
   for (const DWARFDebugInfoEntry &entry : entries) {
     auto parent = entry.getParentIdx();
-    uint32_t inside = parent ? enclosing[*parent] : 0;
+    Inside &inside = insides.emplace_back(parent ? insides[*parent] : Inside());
     if (entry.getTag() == DW_TAG_subprogram) {
       subprograms.push_back({DWARFDie(&unit, &entry)});
-      inside = subprograms.size();
+      inside = {uint32_t(subprograms.size()), 0};
     }
-    enclosing.push_back(inside);
-    if (!inside || entry.getTag() != DW_TAG_inlined_subroutine)
+    if (!inside.subprogram || entry.getTag() != DW_TAG_inlined_subroutine)
       continue;
     DWARFDie origin =
         referredEntry(DWARFDie(&unit, &entry), DW_AT_abstract_origin);
-    if (origin)
-      addCopy(subprograms[inside - 1], functionOf(origin, file));
+    if (!origin)
+      continue;
+    uint32_t function = functionOf(origin, file);
+    // gcc splits a function to inline a part of it (.part), and may join the two.
+    if (inside.copied != function + 1)
+      addCopy(subprograms[inside.subprogram - 1], function);
+    inside.copied = function + 1;
   }
   addBodies(subprograms);
   unit.clear();

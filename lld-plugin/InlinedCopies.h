@@ -44,8 +44,8 @@ struct InlinedCopies {
   };
 
   map::Inlining known = map::Inlining::Unknown;
-  std::vector<Function> functions;
-  std::vector<Caller> callers;
+  llvm::SmallVector<Function, 0> functions;
+  llvm::SmallVector<Caller, 0> callers;
 
   /// Those of \p object. Strings are in it or in \p memory.
   static InlinedCopies read(llvm::StringRef object, ZeroedMemory &memory);

@@ -337,19 +337,21 @@ void ObjectFacts::chooseInlined() {
     erase_if(c.starts, isGone);
     return c.starts.empty();
   });
-  std::vector<InlinedCopies::Function> all = std::move(inlined.functions);
-  inlined.functions.clear();
+  SmallVector<InlinedCopies::Function, 0> &all = inlined.functions;
   std::vector<uint32_t> numbers(all.size()); // of those that are kept, from 1
   for (InlinedCopies::Caller &c : inlined.callers)
     for (auto &[function, times] : c.copies)
       numbers[function] = 1;
+  size_t count = 0;
   for (size_t i = 0; i < all.size(); ++i) {
     if (!numbers[i])
       continue;
     erase_if(all[i].bodies, isGone);
-    inlined.functions.push_back(std::move(all[i]));
-    numbers[i] = inlined.functions.size();
+    if (count != i)
+      all[count] = std::move(all[i]);
+    numbers[i] = ++count;
   }
+  all.resize(count);
   for (InlinedCopies::Caller &c : inlined.callers)
     for (auto &[function, times] : c.copies)
       function = numbers[function] - 1;

@@ -10,7 +10,6 @@
 #include "MapCursor.h"
 #include "MapDetailsReader.h"
 #include "llvm/Support/Compression.h"
-#include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;
 using namespace relink::map;
@@ -318,46 +317,6 @@ Expected<std::optional<PatchMap>> PatchMap::read(const Image &image) {
       if (Error e = m.readInputs(b))
         return e;
   return m;
-}
-
-static StringRef toString(InputKind kind) {
-  return kind == InputKind::Object ? "object" : "bitcode";
-}
-
-void printMap(const PatchMap &map, StringRef path, raw_ostream &os) {
-  os << formatv("{0}: map, version {1}, {2} bytes, {3} inputs\n", path,
-                map.version(), map.size(), map.inputs().size());
-  for (const MapInput &m : map.inputs()) {
-    os << formatv("  {0,-8} {1}  {2}", toString(m.kind), toHex(m.hash),
-                  m.name());
-    if (m.kind == InputKind::Object)
-      os << formatv(", {0} functions, {1} relocations", m.functions,
-                    m.relocations);
-    os << "\n";
-  }
-}
-
-json::Value toJson(const PatchMap &map, StringRef path) {
-  json::Array inputs;
-  // An input may have any bytes in its name.
-  auto text = [](StringRef s) { return json::fixUTF8(s); };
-  for (const MapInput &m : map.inputs()) {
-    json::Object input{{"kind", toString(m.kind)},
-                       {"path", text(m.path)},
-                       {"blake3", toHex(m.hash)},
-                       {"size", m.size}};
-    if (!m.member.empty())
-      input["member"] = text(m.member);
-    if (m.kind == InputKind::Object) {
-      input["functions"] = m.functions;
-      input["relocations"] = m.relocations;
-    }
-    inputs.push_back(std::move(input));
-  }
-  return json::Object{{"file", text(path)},
-                      {"version", map.version()},
-                      {"size", map.size()},
-                      {"inputs", std::move(inputs)}};
 }
 
 } // namespace relink

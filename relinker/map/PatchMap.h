@@ -153,8 +153,10 @@ private:
   std::vector<MapInput> allInputs;
 };
 
-void printMap(const PatchMap &map, llvm::StringRef path, llvm::raw_ostream &os);
-llvm::json::Value toJson(const PatchMap &map, llvm::StringRef path);
+/// `relink --map`; with \p verbose, inlined copies are listed.
+llvm::Error printMap(PatchMap &map, llvm::StringRef path, bool verbose,
+                     llvm::raw_ostream &os);
+llvm::Expected<llvm::json::Value> toJson(PatchMap &map, llvm::StringRef path);
 
 } // namespace relink
 
