@@ -254,7 +254,6 @@ private:
   };
   uint32_t functionOf(DWARFDie origin, StringRef userFile);
   void addCopy(Subprogram &into, uint32_t function);
-  void addBodies(ArrayRef<Subprogram> subprograms);
   SmallVector<InlinedCopies::Place, 1> placesOf(DWARFDie die);
   StringRef keep(StringRef text);
   bool take(uint64_t amount);
@@ -306,6 +305,11 @@ StringRef sourceFile(DWARFUnit &unit) {
   return path.drop_front(path.rfind('/') + 1);
 }
 
+bool isCxx(DWARFUnit &unit) {
+  uint64_t language = toUnsigned(unit.getUnitDIE().find(DW_AT_language), 0);
+  return isCPlusPlus(SourceLanguage(language));
+}
+
 /// The function that \p origin is of.
 uint32_t Reader::functionOf(DWARFDie origin, StringRef userFile) {
   DWARFDie root = rootOf(origin);
@@ -322,9 +326,11 @@ uint32_t Reader::functionOf(DWARFDie origin, StringRef userFile) {
   if (!linkage.empty())
     f.flags |= map::inlinedHasLinkageName;
   // clang -gline-tables-only says neither where a function is declared nor
-  // whether others see it.
-  if (toUnsigned(findAlong(origin, DW_AT_external), 0) ||
-      !findAlong(origin, DW_AT_decl_line))
+  // whether others see it, and of C++ only a part of the name.
+  bool isDeclared = findAlong(origin, DW_AT_decl_line).has_value();
+  if (!isDeclared && linkage.empty() && isCxx(*root.getDwarfUnit()))
+    out.known = map::Inlining::Part;
+  if (toUnsigned(findAlong(origin, DW_AT_external), 0) || !isDeclared)
     f.flags |= map::inlinedMayBeExternal;
   out.functions.push_back(std::move(f));
   return it->second;
@@ -342,19 +348,6 @@ void Reader::addCopy(Subprogram &into, uint32_t function) {
   InlinedCopies::Caller &c = out.callers[into.caller - 1];
   if (!c.starts.empty()) // else it is what others were copied from
     c.copies.push_back({function, 1});
-}
-
-/// By them relink tells a static function from others of its name.
-void Reader::addBodies(ArrayRef<Subprogram> subprograms) {
-  for (const Subprogram &s : subprograms) {
-    if (!s.die.find({DW_AT_low_pc, DW_AT_ranges}))
-      continue;
-    auto it = functions.find(rootOf(s.die).getOffset());
-    if (it == functions.end() ||
-        (out.functions[it->second].flags & map::inlinedMayBeExternal))
-      continue;
-    append_range(out.functions[it->second].bodies, placesOf(s.die));
-  }
 }
 
 bool hasInlined(DWARFUnit &unit) {
@@ -407,7 +400,6 @@ void Reader::readUnit(DWARFUnit &unit) {
       addCopy(subprograms[inside.subprogram - 1], function);
     inside.copied = function + 1;
   }
-  addBodies(subprograms);
   unit.clear();
 }
 

@@ -33,7 +33,6 @@ struct InlinedCopies {
     llvm::StringRef name; ///< linkage name, else name
     llvm::StringRef file; ///< source file of its unit, without directories
     uint64_t flags = 0;   ///< map::inlinedHas...
-    llvm::SmallVector<Place, 1> bodies; ///< of a static function: where its own are
   };
   /// One that holds copies.
   struct Caller {

@@ -346,7 +346,6 @@ void ObjectFacts::chooseInlined() {
   for (size_t i = 0; i < all.size(); ++i) {
     if (!numbers[i])
       continue;
-    erase_if(all[i].bodies, isGone);
     if (count != i)
       all[count] = std::move(all[i]);
     numbers[i] = ++count;
@@ -606,25 +605,21 @@ void ObjectFacts::encodeInlined(MapEncoder &out, const LinkedFile &file) const {
       next = number + 1;
     }
   };
-  auto writePlaces = [&](auto list, auto places) {
-    for (const auto &record : list)
-      out.number((record.*places).size());
-    uint64_t last = 0;
-    for (const auto &record : list)
-      for (const InlinedCopies::Place &p : record.*places) {
-        uint64_t address = *file.address(this->places[p.section]) + p.offset;
-        out.signedNumber(address - std::exchange(last, address));
-      }
-  };
   out.number(functions.size());
   writeNames(0, 2, functions.size());
   writeNames(1, 2, functions.size());
   for (const InlinedCopies::Function &f : functions)
     out.number(f.flags);
-  writePlaces(functions, &InlinedCopies::Function::bodies);
   out.number(callers.size());
   writeNames(2 * functions.size(), 1, callers.size());
-  writePlaces(callers, &InlinedCopies::Caller::starts);
+  for (const InlinedCopies::Caller &c : callers)
+    out.number(c.starts.size());
+  uint64_t last = 0;
+  for (const InlinedCopies::Caller &c : callers)
+    for (const InlinedCopies::Place &p : c.starts) {
+      uint64_t address = *file.address(places[p.section]) + p.offset;
+      out.signedNumber(address - std::exchange(last, address));
+    }
   for (const InlinedCopies::Caller &c : callers)
     out.number(c.copies.size());
   for (const InlinedCopies::Caller &c : callers) {

@@ -302,7 +302,9 @@ void Notes::ofDwarf(const AppDwarf &dwarf, const InlineSearch &search) {
 void Notes::ofMap(const MapCopies &copies, bool isPatched) {
   auto some = unknown([&](unsigned number) { return copies.isKnown(number); });
   if (!some.empty())
-    add(" has no debug information, nor had a part of the objects in its map", some);
+    add(" has no debug information, and its map does not tell about a part of its "
+        "code",
+        some);
   else if (isPatched)
     add(" has no debug information, and its map is older than a patch", all);
 }

@@ -46,9 +46,6 @@ Error MapCopies::add(size_t input, const MapInlining &inlining,
                            isLinkage ? "" : it->second, *file,
                            (f.flags & map::inlinedMayBeExternal) != 0});
     any |= !meant[i].empty();
-    for (unsigned number : meant[i])
-      if (is_contained(f.bodies, plan.replacements[number].address))
-        own[number] = {input, uint32_t(i)};
   }
   if (!any)
     return Error::success();
@@ -65,23 +62,12 @@ Error MapCopies::add(size_t input, const MapInlining &inlining,
         p.into = into->empty() ? hex(c.starts.front()) : into->str();
         p.address = c.starts.front();
         p.times = copies.times;
+        p.input = input;
         p.starts = c.starts;
         places.push_back(std::move(p));
-        records.push_back({input, copies.function});
       }
   }
   return Error::success();
-}
-
-/// Where a static function's own record is known, those of the same name are
-/// others.
-void MapCopies::dismissNamesakes() {
-  std::vector<InlinedPlace> all = std::move(places);
-  places.clear();
-  for (auto [p, record] : zip(all, records))
-    if (!names.isLocal(p.function) || !own[p.function] ||
-        *own[p.function] == record)
-      places.push_back(std::move(p));
 }
 
 void MapCopies::dismiss(const std::set<uint64_t> &addresses) {
@@ -90,23 +76,48 @@ void MapCopies::dismiss(const std::set<uint64_t> &addresses) {
   });
 }
 
-/// Of a static function: all objects of that source had DWARF.
-bool MapCopies::isSourceKnown(const Replacement &r,
-                              ArrayRef<map::Inlining> inputs) const {
+/// The objects of the function's source that have code at its address: several, if
+/// it was folded.
+Expected<std::set<size_t>> MapCopies::homesOf(const Replacement &r) {
+  std::set<size_t> out;
   StringRef source = r.body->file;
   if (auto it = plan.renamedSources.find(source); it != plan.renamedSources.end())
     source = it->second;
-  bool any = false;
-  for (auto [input, inlining] : zip(map.inputs(), inputs))
-    if (baseName(input.source) == baseName(source)) {
-      any = true;
-      if (inlining != map::Inlining::All)
-        return false;
-    }
-  return any;
+  for (auto [i, input] : enumerate(map.inputs())) {
+    if (baseName(input.source) != baseName(source))
+      continue;
+    auto details = map.details(i);
+    if (!details)
+      return details.takeError();
+    if (*details && any_of((*details)->sections, [&](const MapSection &s) {
+          return s.kind == map::SectionKind::Placed && s.address <= r.address &&
+                 r.address - s.address < s.size;
+        }))
+      out.insert(i);
+  }
+  return out;
 }
 
-Error MapCopies::findKnown(ArrayRef<map::Inlining> inputs) {
+/// Other objects' functions of the same name are none of a static one.
+Error MapCopies::placeLocals(ArrayRef<map::Inlining> inputs) {
+  for (auto [number, r] : enumerate(plan.replacements)) {
+    if (!names.isLocal(number))
+      continue;
+    auto homes = homesOf(r);
+    if (!homes)
+      return homes.takeError();
+    known[number] = !homes->empty() && all_of(*homes, [&](size_t input) {
+      return inputs[input] == map::Inlining::All;
+    });
+    if (!homes->empty())
+      erase_if(places, [&, function = number](const InlinedPlace &p) {
+        return p.function == function && !homes->contains(p.input);
+      });
+  }
+  return Error::success();
+}
+
+Error MapCopies::findGlobals(ArrayRef<map::Inlining> inputs) {
   StringSet<> globals;
   for (auto [number, r] : enumerate(plan.replacements))
     if (!names.isLocal(number))
@@ -116,9 +127,9 @@ Error MapCopies::findKnown(ArrayRef<map::Inlining> inputs) {
     return definers.takeError();
   for (auto [number, r] : enumerate(plan.replacements)) {
     auto it = definers->find(r.app->name);
-    known[number] = names.isLocal(number) ? isSourceKnown(r, inputs)
-                    : it != definers->end() &&
-                          inputs[it->second] == map::Inlining::All;
+    if (!names.isLocal(number))
+      known[number] =
+          it != definers->end() && inputs[it->second] == map::Inlining::All;
   }
   return Error::success();
 }
@@ -134,12 +145,13 @@ Error MapCopies::find() {
   };
   if (Error e = map.readInlining(visit))
     return e;
-  dismissNamesakes();
+  if (Error e = placeLocals(inputs))
+    return e;
   auto key = [](const InlinedPlace &p) { return std::tie(p.address, p.function); };
   stable_sort(places, [&](auto &a, auto &b) { return key(a) < key(b); });
   places.erase(llvm::unique(places, [&](auto &a, auto &b) { return key(a) == key(b); }),
                places.end());
-  return findKnown(inputs);
+  return findGlobals(inputs);
 }
 
 } // namespace relink

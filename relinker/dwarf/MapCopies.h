@@ -26,7 +26,8 @@ struct InlinedPlace {
   std::string into;
   uint64_t address = 0; ///< of the copy; of `into`, where the map tells
   uint64_t times = 1;   ///< how many copies
-  /// Of `into`, where the map tells: addresses of its parts.
+  /// Where the map tells: the input, and the addresses of the parts of `into`.
+  size_t input = 0;
   llvm::SmallVector<uint64_t, 1> starts;
   /// Of DWARF: what tells, the entry of the function, and the source.
   const DebugUnit *unit = nullptr;
@@ -40,8 +41,7 @@ public:
   MapCopies(const Image &image, PatchMap &map, const Plan &plan,
             const std::set<uint64_t> &covered)
       : image(image), map(map), plan(plan), names(plan.replacements),
-        covered(covered), known(plan.replacements.size()),
-        own(plan.replacements.size()) {}
+        covered(covered), known(plan.replacements.size()) {}
   llvm::Error find();
   /// Leaves out functions at \p addresses: their code was replaced before.
   void dismiss(const std::set<uint64_t> &addresses);
@@ -51,16 +51,13 @@ public:
   bool isKnown(unsigned number) const { return known[number]; }
 
 private:
-  /// A function that was inlined: its input, and its index there.
-  using Record = std::pair<size_t, uint32_t>;
   using Names = llvm::DenseMap<uint64_t, llvm::StringRef>;
   bool mayBeMeant(llvm::StringRef name) const;
   llvm::Error add(size_t input, const MapInlining &inlining, const Names &wanted);
   bool stays(const MapInlining::Caller &caller) const;
-  void dismissNamesakes();
-  llvm::Error findKnown(llvm::ArrayRef<map::Inlining> inputs);
-  bool isSourceKnown(const Replacement &r,
-                     llvm::ArrayRef<map::Inlining> inputs) const;
+  llvm::Expected<std::set<size_t>> homesOf(const Replacement &r);
+  llvm::Error placeLocals(llvm::ArrayRef<map::Inlining> inputs);
+  llvm::Error findGlobals(llvm::ArrayRef<map::Inlining> inputs);
 
   const Image &image;
   PatchMap &map;
@@ -68,8 +65,6 @@ private:
   FunctionNames names;
   const std::set<uint64_t> &covered;
   std::vector<bool> known;
-  std::vector<std::optional<Record>> own; ///< what the replaced function is
-  std::vector<Record> records;            ///< of `places`
 };
 
 } // namespace relink

@@ -24,12 +24,9 @@ public:
 
 private:
   template <typename Records> bool resize(Records &records, unsigned fields);
-  template <typename Records, typename List>
-  bool resizeEach(Records &records, List list, unsigned fields);
+  template <typename List> bool resizeEach(List list, unsigned fields);
   template <typename Records, typename Field>
   void readNumbers(Records &records, Field field);
-  template <typename Records, typename List>
-  bool readPlaces(Records &records, List list);
 
   MapCursor &in;
   MapInlining &out;
@@ -46,19 +43,19 @@ bool Reader::resize(Records &records, unsigned fields) {
   return true;
 }
 
-/// The lists of the records, all of which follow.
-template <typename Records, typename List>
-bool Reader::resizeEach(Records &records, List list, unsigned fields) {
+/// A list of each caller, all of which follow.
+template <typename List>
+bool Reader::resizeEach(List list, unsigned fields) {
   std::vector<uint64_t> counts;
   uint64_t total = 0;
-  for (size_t i = 0; i < records.size(); ++i) {
+  for (size_t i = 0; i < out.callers.size(); ++i) {
     counts.push_back(std::min<uint64_t>(in.number(), UINT32_MAX));
     total += counts.back();
   }
   if (!in.isGood() || total > in.left() / fields)
     return false;
-  for (size_t i = 0; i < records.size(); ++i)
-    (records[i].*list).resize(counts[i]);
+  for (size_t i = 0; i < counts.size(); ++i)
+    (out.callers[i].*list).resize(counts[i]);
   return true;
 }
 
@@ -72,34 +69,27 @@ void Reader::readNumbers(Records &records, Field field) {
   }
 }
 
-template <typename Records, typename List>
-bool Reader::readPlaces(Records &records, List list) {
-  if (!resizeEach(records, list, 1))
-    return false;
-  uint64_t last = 0;
-  for (auto &r : records)
-    for (uint64_t &address : r.*list)
-      last = address = last + in.signedNumber();
-  return in.isGood();
-}
-
 bool Reader::readFunctions() {
-  if (!resize(out.functions, 4))
+  if (!resize(out.functions, 3))
     return false;
   readNumbers(out.functions, &MapInlining::Function::name);
   readNumbers(out.functions, &MapInlining::Function::file);
   for (MapInlining::Function &f : out.functions)
     f.flags = in.number();
-  return readPlaces(out.functions, &MapInlining::Function::bodies);
+  return in.isGood();
 }
 
 bool Reader::readCallers() {
   if (!resize(out.callers, 3))
     return false;
   readNumbers(out.callers, &MapInlining::Caller::name);
-  if (!readPlaces(out.callers, &MapInlining::Caller::starts))
+  if (!resizeEach(&MapInlining::Caller::starts, 1))
     return false;
-  if (!resizeEach(out.callers, &MapInlining::Caller::copies, 2))
+  uint64_t last = 0;
+  for (MapInlining::Caller &c : out.callers)
+    for (uint64_t &address : c.starts)
+      last = address = last + in.signedNumber();
+  if (!resizeEach(&MapInlining::Caller::copies, 2))
     return false;
   for (MapInlining::Caller &c : out.callers) {
     uint64_t next = 0;

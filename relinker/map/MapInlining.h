@@ -22,9 +22,8 @@ struct MapInlining {
   /// One that was inlined.
   struct Function {
     uint64_t name = 0;
-    uint64_t file = 0; ///< its source file, without directories
+    uint64_t file = 0;  ///< its source file, without directories
     uint64_t flags = 0; ///< map::inlinedHas...
-    llvm::SmallVector<uint64_t, 1> bodies; ///< of a static one, addresses
   };
   /// One that holds copies.
   struct Caller {
