@@ -12,7 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "InlinedCopies.h"
-#include "DwarfEntries.h"
+#include "EntryScan.h"
 #include "UnitCheck.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -34,8 +34,6 @@ using ELFT = object::ELF64LE;
 
 /// A few bytes can claim to unpack to anything: zlib reaches 1032 to 1.
 constexpr uint64_t mostRatio = 1100, mostUnpacked = uint64_t(2) << 30;
-/// LLVM takes 32 bytes of memory for an entry, which may have one in the file.
-constexpr uint64_t mostUnit = uint64_t(64) << 20;
 
 //===----------------------------------------------------------------------===//
 // Sections
@@ -241,20 +239,46 @@ Expected<bool> DebugInfo::read() {
 // Entries
 //===----------------------------------------------------------------------===//
 
+/// Longer chains are no compiler's.
+constexpr unsigned mostHops = 8;
+
+struct Unit {
+  DWARFUnit *unit;
+  StringRef file; ///< its source, without directories
+  EntryScan scan;
+};
+
+/// A DW_TAG_subprogram.
+struct Subprogram {
+  const Unit *unit = nullptr; ///< null: none
+  Entry entry;
+  std::optional<DWARFFormValue> find(Attribute a) const {
+    return entry.abbreviation->getAttributeValue(entry.offset, a, *unit->unit);
+  }
+};
+
 class Reader {
 public:
   Reader(InlinedCopies &out, StringRef object, uint64_t size, ZeroedMemory &memory)
       : out(out), object(object), memory(memory), left(4 * size) {}
-  void readUnit(DWARFUnit &unit);
+  void read(DWARFContext &context);
 
 private:
-  struct Subprogram {
-    DWARFDie die;
-    uint32_t caller = 0; ///< number, from 1
-  };
-  uint32_t functionOf(DWARFDie origin, StringRef userFile);
-  void addCopy(Subprogram &into, uint32_t function);
-  SmallVector<InlinedCopies::Place, 1> placesOf(DWARFDie die);
+  void scan(DWARFUnit &unit, bool isAlone);
+  void readCopies(const Unit &unit);
+  Subprogram subprogramAt(uint64_t offset) const;
+  Subprogram referred(const Unit &unit, Entry entry, Attribute a) const;
+  Subprogram next(const Subprogram &s) const;
+  Subprogram rootOf(Subprogram s) const;
+  std::optional<DWARFFormValue> findAlong(Subprogram s,
+                                          ArrayRef<Attribute> any) const;
+  StringRef linkageName(const Subprogram &s) const {
+    return toStringRef(
+        findAlong(s, {DW_AT_linkage_name, DW_AT_MIPS_linkage_name}));
+  }
+  uint32_t functionOf(const Subprogram &origin, const Unit &user);
+  uint32_t callerOf(const Subprogram &s);
+  SmallVector<InlinedCopies::Place, 1> placesOf(const Subprogram &s);
   StringRef keep(StringRef text);
   bool take(uint64_t amount);
 
@@ -264,7 +288,7 @@ private:
   /// Names and ranges may be shared by any number of entries. No compiler's take
   /// more, all of them together, than a few times what they are in.
   uint64_t left;
-  UnitCheck check;
+  std::vector<Unit> units; ///< by offset
   DenseMap<uint64_t, uint32_t> functions; ///< by offset of the root
 };
 
@@ -288,15 +312,84 @@ StringRef Reader::keep(StringRef text) {
   return {copied.data(), copied.size()};
 }
 
-SmallVector<InlinedCopies::Place, 1> Reader::placesOf(DWARFDie die) {
+Subprogram Reader::subprogramAt(uint64_t offset) const {
+  auto unit = upper_bound(units, offset, [](uint64_t o, const Unit &u) {
+    return o < u.unit->getOffset();
+  });
+  if (unit == units.begin())
+    return {};
+  const std::vector<Entry> &all = (--unit)->scan.subprograms;
+  auto it = lower_bound(all, offset,
+                        [](const Entry &e, uint64_t o) { return e.offset < o; });
+  if (it == all.end() || it->offset != offset)
+    return {};
+  return {&*unit, *it};
+}
+
+Subprogram Reader::referred(const Unit &unit, Entry entry, Attribute a) const {
+  auto value =
+      entry.abbreviation->getAttributeValue(entry.offset, a, *unit.unit);
+  if (!value)
+    return {};
+  if (auto offset = value->getAsRelativeReference())
+    return subprogramAt(unit.unit->getOffset() + *offset);
+  if (auto offset = value->getAsDebugInfoReference())
+    return subprogramAt(*offset);
+  return {};
+}
+
+Subprogram Reader::next(const Subprogram &s) const {
+  Subprogram to = referred(*s.unit, s.entry, DW_AT_abstract_origin);
+  return to.unit ? to : referred(*s.unit, s.entry, DW_AT_specification);
+}
+
+/// All entries of one function lead to it.
+Subprogram Reader::rootOf(Subprogram s) const {
+  for (unsigned i = 0; i < mostHops; ++i) {
+    Subprogram to = next(s);
+    if (!to.unit)
+      break;
+    s = to;
+  }
+  return s;
+}
+
+std::optional<DWARFFormValue>
+Reader::findAlong(Subprogram s, ArrayRef<Attribute> any) const {
+  for (unsigned i = 0; s.unit && i < mostHops; ++i, s = next(s))
+    for (Attribute a : any)
+      if (auto value = s.find(a))
+        return value;
+  return std::nullopt;
+}
+
+/// Where its parts start.
+SmallVector<InlinedCopies::Place, 1> Reader::placesOf(const Subprogram &s) {
   SmallVector<InlinedCopies::Place, 1> places;
-  if (!left)
-    return places;
-  for (uint64_t start : startsOf(die)) {
-    take(sizeof(start));
+  auto add = [&](uint64_t start) {
     if (start > UINT32_MAX) // in a section
       places.push_back(DebugInfo::placeAt(start));
+  };
+  if (auto low = toAddress(s.find(DW_AT_low_pc)); low && s.find(DW_AT_high_pc)) {
+    add(*low);
+    return places;
   }
+  auto list = s.find(DW_AT_ranges);
+  auto number = toSectionOffset(list);
+  if (!number || !left)
+    return places;
+  auto ranges = list->getForm() == DW_FORM_rnglistx
+                    ? s.unit->unit->findRnglistFromIndex(*number)
+                    : s.unit->unit->findRnglistFromOffset(*number);
+  if (!ranges) {
+    consumeError(ranges.takeError());
+    out.known = map::Inlining::Part;
+    return places;
+  }
+  take(ranges->size() * sizeof(uint64_t));
+  for (const DWARFAddressRange &r : *ranges)
+    if (r.LowPC < r.HighPC)
+      add(r.LowPC);
   return places;
 }
 
@@ -311,24 +404,23 @@ bool isCxx(DWARFUnit &unit) {
 }
 
 /// The function that \p origin is of.
-uint32_t Reader::functionOf(DWARFDie origin, StringRef userFile) {
-  DWARFDie root = rootOf(origin);
-  auto [it, isNew] = functions.try_emplace(root.getOffset(), out.functions.size());
+uint32_t Reader::functionOf(const Subprogram &origin, const Unit &user) {
+  Subprogram root = rootOf(origin);
+  auto [it, isNew] =
+      functions.try_emplace(root.entry.offset, out.functions.size());
   if (!isNew)
     return it->second;
   InlinedCopies::Function f;
-  StringRef linkage = toStringRef(
-      findAlong(origin, {DW_AT_linkage_name, DW_AT_MIPS_linkage_name}));
+  StringRef linkage = linkageName(origin);
   f.name = keep(linkage.empty() ? toStringRef(findAlong(origin, DW_AT_name))
                                 : linkage);
-  StringRef file = sourceFile(*root.getDwarfUnit());
-  f.file = keep(file.empty() ? userFile : file);
+  f.file = root.unit->file.empty() ? user.file : root.unit->file;
   if (!linkage.empty())
     f.flags |= map::inlinedHasLinkageName;
   // clang -gline-tables-only says neither where a function is declared nor
   // whether others see it, and of C++ only a part of the name.
   bool isDeclared = findAlong(origin, DW_AT_decl_line).has_value();
-  if (!isDeclared && linkage.empty() && isCxx(*root.getDwarfUnit()))
+  if (!isDeclared && linkage.empty() && isCxx(*root.unit->unit))
     out.known = map::Inlining::Part;
   if (toUnsigned(findAlong(origin, DW_AT_external), 0) || !isDeclared)
     f.flags |= map::inlinedMayBeExternal;
@@ -336,18 +428,40 @@ uint32_t Reader::functionOf(DWARFDie origin, StringRef userFile) {
   return it->second;
 }
 
-void Reader::addCopy(Subprogram &into, uint32_t function) {
-  if (!into.caller) {
-    InlinedCopies::Caller c;
-    c.starts = placesOf(into.die);
-    if (!c.starts.empty())
-      c.name = keep(functionName(into.die));
-    out.callers.push_back(std::move(c));
-    into.caller = out.callers.size();
+/// Index of \p s among the callers.
+uint32_t Reader::callerOf(const Subprogram &s) {
+  InlinedCopies::Caller c;
+  c.starts = placesOf(s);
+  // Else it is what others were copied from.
+  if (!c.starts.empty()) {
+    StringRef linkage = linkageName(s);
+    c.name = keep(linkage.empty() ? toStringRef(findAlong(s, DW_AT_name))
+                                  : linkage);
   }
-  InlinedCopies::Caller &c = out.callers[into.caller - 1];
-  if (!c.starts.empty()) // else it is what others were copied from
-    c.copies.push_back({function, 1});
+  out.callers.push_back(std::move(c));
+  return out.callers.size() - 1;
+}
+
+void Reader::readCopies(const Unit &unit) {
+  std::vector<uint32_t> callers(unit.scan.subprograms.size()); // numbers, from 1
+  std::vector<uint32_t> copied; // by copy: number of the function, from 1
+  for (const EntryScan::Copy &c : unit.scan.copies) {
+    uint32_t outer = c.outer ? copied[c.outer - 1] : 0;
+    copied.push_back(outer);
+    uint32_t &caller = callers[c.subprogram];
+    if (!caller)
+      caller = callerOf({&unit, unit.scan.subprograms[c.subprogram]}) + 1;
+    if (out.callers[caller - 1].starts.empty())
+      continue;
+    Subprogram origin = referred(unit, c.entry, DW_AT_abstract_origin);
+    if (!origin.unit)
+      continue;
+    uint32_t function = functionOf(origin, unit);
+    copied.back() = function + 1;
+    // gcc splits a function to inline a part of it (.part), and may join the two.
+    if (outer != function + 1)
+      out.callers[caller - 1].copies.push_back({function, 1});
+  }
 }
 
 bool hasInlined(DWARFUnit &unit) {
@@ -357,50 +471,31 @@ bool hasInlined(DWARFUnit &unit) {
          });
 }
 
-void Reader::readUnit(DWARFUnit &unit) {
-  bool isRead = unit.getNextUnitOffset() - unit.getOffset() <= mostUnit &&
-                UnitCheck::isFirstEntrySound(unit);
+/// Units may refer to entries of each other.
+void Reader::scan(DWARFUnit &unit, bool isAlone) {
+  bool isRead = UnitCheck::isFirstEntrySound(unit);
   // Of a split unit the linker has the skeleton only.
   if (!isRead ||
       unit.getUnitDIE().find({DW_AT_dwo_name, DW_AT_GNU_dwo_name})) {
     out.known = map::Inlining::Part;
     return;
   }
-  if (!hasInlined(unit))
+  if (isAlone && !hasInlined(unit))
     return;
-  if (!check.isSound(unit)) {
+  Unit u = {&unit, keep(sourceFile(unit)), {}};
+  if (u.scan.run(unit))
+    units.push_back(std::move(u));
+  else
     out.known = map::Inlining::Part;
-    return;
-  }
-  std::string file = sourceFile(unit).str();
-  auto entries = unit.dies();
-  std::vector<Subprogram> subprograms;
-  /// Of each entry: numbers, from 1, of what it is inside of.
-  struct Inside {
-    uint32_t subprogram = 0, copied = 0;
-  };
-  std::vector<Inside> insides;
-  insides.reserve(unit.getNumDIEs());
-  for (const DWARFDebugInfoEntry &entry : entries) {
-    auto parent = entry.getParentIdx();
-    Inside &inside = insides.emplace_back(parent ? insides[*parent] : Inside());
-    if (entry.getTag() == DW_TAG_subprogram) {
-      subprograms.push_back({DWARFDie(&unit, &entry)});
-      inside = {uint32_t(subprograms.size()), 0};
-    }
-    if (!inside.subprogram || entry.getTag() != DW_TAG_inlined_subroutine)
-      continue;
-    DWARFDie origin =
-        referredEntry(DWARFDie(&unit, &entry), DW_AT_abstract_origin);
-    if (!origin)
-      continue;
-    uint32_t function = functionOf(origin, file);
-    // gcc splits a function to inline a part of it (.part), and may join the two.
-    if (inside.copied != function + 1)
-      addCopy(subprograms[inside.subprogram - 1], function);
-    inside.copied = function + 1;
-  }
-  unit.clear();
+}
+
+void Reader::read(DWARFContext &context) {
+  bool isAlone = context.getNumCompileUnits() == 1;
+  for (auto &unit : context.normal_units())
+    if (!unit->isTypeUnit())
+      scan(*unit, isAlone);
+  for (const Unit &unit : units)
+    readCopies(unit);
 }
 
 /// Copies of one function become one record.
@@ -443,10 +538,7 @@ InlinedCopies InlinedCopies::read(StringRef object, ZeroedMemory &memory) {
   };
   auto context = DWARFContext::create(info.sections, /*AddrSize=*/8,
                                       /*isLittleEndian=*/true, cannotRead, ignore);
-  Reader reader(out, object, info.size, memory);
-  for (auto &unit : context->normal_units())
-    if (!unit->isTypeUnit())
-      reader.readUnit(*unit);
+  Reader(out, object, info.size, memory).read(*context);
   erase_if(out.callers, [](const Caller &c) { return c.copies.empty(); });
   for (Caller &c : out.callers)
     joinCopies(c);
