@@ -179,6 +179,9 @@ bool EntryScan::run(DWARFUnit &unit) {
            to = std::min<uint64_t>(unit.getNextUnitOffset(), section.size());
   if (from > to)
     return false;
+  constexpr uint64_t usualSize = 64; // bytes of entries for one that is listed
+  subprograms.reserve((to - from) / usualSize);
+  copies.reserve((to - from) / usualSize);
   Cursor in(start + from, start + to, params);
   struct Inside {
     uint32_t subprogram = 0, copy = 0; ///< numbers, from 1

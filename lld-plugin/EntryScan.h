@@ -20,13 +20,11 @@
 
 namespace relink {
 
-/// An entry of a unit.
-struct Entry {
-  uint64_t offset;
-  const llvm::DWARFAbbreviationDeclaration *abbreviation;
-};
-
 struct EntryScan {
+  struct Entry {
+    uint64_t offset; ///< in its section
+    const llvm::DWARFAbbreviationDeclaration *abbreviation;
+  };
   /// DW_TAG_inlined_subroutine.
   struct Copy {
     Entry entry;

@@ -242,6 +242,8 @@ Expected<bool> DebugInfo::read() {
 /// Longer chains are no compiler's.
 constexpr unsigned mostHops = 8;
 
+using Entry = EntryScan::Entry;
+
 struct Unit {
   DWARFUnit *unit;
   StringRef file; ///< its source, without directories
