@@ -14,6 +14,7 @@
 #ifndef RELINK_LLD_INLINEDCOPIES_H
 #define RELINK_LLD_INLINEDCOPIES_H
 
+#include "ObjectDwarf.h"
 #include "PatchMapFormat.h"
 #include "ZeroedMemory.h"
 #include "llvm/ADT/SmallVector.h"
@@ -23,11 +24,7 @@
 namespace relink {
 
 struct InlinedCopies {
-  /// A place in the object.
-  struct Place {
-    uint32_t section;
-    uint64_t offset;
-  };
+  using Place = ObjectDwarf::Place;
   /// One that was inlined.
   struct Function {
     llvm::StringRef name; ///< linkage name, else name
