@@ -164,6 +164,7 @@ bool ObjectFacts::read(StringRef original, StringRef seenFile,
       if (r.getSymbol(false) >= symbols.size())
         return false;
   }
+  inlined = InlinedCopies::read(original, memory);
   return true;
 }
 
@@ -292,12 +293,14 @@ void ObjectFacts::choose(ZeroedMemory &memory) {
   }
   if (!used.empty())
     used[0] = false; // stands for no symbol
-  uint32_t count = 0;
   for (uint32_t i = 1; i < headers.size(); ++i)
     if (keeps[i] != Keep::No)
-      sectionNumbers[i] = ++count;
+      sectionNumbers[i] = ++keptSections;
   orderSymbols(memory);
-  names = memory.take<Name>(count + order.size());
+  chooseInlined();
+  names = memory.take<Name>(keptSections + order.size() +
+                            2 * inlined.functions.size() +
+                            inlined.callers.size());
   Name *next = names.data();
   auto add = [&](StringRef text, bool defines) {
     *next++ = {text, uint32_t(xxh3_64bits(text)), 0, defines};
@@ -314,6 +317,43 @@ void ObjectFacts::choose(ZeroedMemory &memory) {
         s.getBinding() != STB_LOCAL &&
             (home == Keep::Placed || home == Keep::NoBits));
   }
+  for (const InlinedCopies::Function &f : inlined.functions) {
+    add(f.name, false);
+    add(f.file, false);
+  }
+  for (const InlinedCopies::Caller &c : inlined.callers)
+    add(c.name, false);
+}
+
+bool ObjectFacts::isPlaced(const InlinedCopies::Place &p) const {
+  return p.section < headers.size() && keeps[p.section] == Keep::Placed &&
+         p.offset <= headers[p.section].sh_size;
+}
+
+/// Code that was collected, or lost to another object's COMDAT, holds no copies.
+void ObjectFacts::chooseInlined() {
+  auto isGone = [&](const InlinedCopies::Place &p) { return !isPlaced(p); };
+  erase_if(inlined.callers, [&](InlinedCopies::Caller &c) {
+    erase_if(c.starts, isGone);
+    return c.starts.empty();
+  });
+  SmallVector<InlinedCopies::Function, 0> &all = inlined.functions;
+  std::vector<uint32_t> numbers(all.size()); // of those that are kept, from 1
+  for (InlinedCopies::Caller &c : inlined.callers)
+    for (auto &[function, times] : c.copies)
+      numbers[function] = 1;
+  size_t count = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!numbers[i])
+      continue;
+    if (count != i)
+      all[count] = std::move(all[i]);
+    numbers[i] = ++count;
+  }
+  all.resize(count);
+  for (InlinedCopies::Caller &c : inlined.callers)
+    for (auto &[function, times] : c.copies)
+      function = numbers[function] - 1;
 }
 
 /// By what keeps the differences of neighbors small: section symbols, locals of
@@ -548,6 +588,50 @@ void ObjectFacts::encodeFrames(MapEncoder &out) const {
       out.number(symbolNumbers[r->getSymbol(false)]);
       out.signedNumber(r->r_addend);
     }
+}
+
+void ObjectFacts::encodeInlined(MapEncoder &out, const LinkedFile &file) const {
+  out.number(uint64_t(inlined.known));
+  if (!hasInlining())
+    return;
+  ArrayRef<Name> all = inlinedNames();
+  ArrayRef<InlinedCopies::Function> functions = inlined.functions;
+  ArrayRef<InlinedCopies::Caller> callers = inlined.callers;
+  auto writeNames = [&](size_t from, size_t step, size_t count) {
+    int64_t next = 0;
+    for (size_t i = 0; i < count; ++i) {
+      int64_t number = all[from + i * step].number;
+      out.signedNumber(number - next);
+      next = number + 1;
+    }
+  };
+  out.number(functions.size());
+  writeNames(0, 2, functions.size());
+  writeNames(1, 2, functions.size());
+  for (const InlinedCopies::Function &f : functions)
+    out.number(f.flags);
+  out.number(callers.size());
+  writeNames(2 * functions.size(), 1, callers.size());
+  for (const InlinedCopies::Caller &c : callers)
+    out.number(c.starts.size());
+  uint64_t last = 0;
+  for (const InlinedCopies::Caller &c : callers)
+    for (const InlinedCopies::Place &p : c.starts) {
+      uint64_t address = *file.address(places[p.section]) + p.offset;
+      out.signedNumber(address - std::exchange(last, address));
+    }
+  for (const InlinedCopies::Caller &c : callers)
+    out.number(c.copies.size());
+  for (const InlinedCopies::Caller &c : callers) {
+    uint32_t next = 0;
+    for (auto [function, times] : c.copies) {
+      out.signedNumber(int64_t(function) - next);
+      next = function + 1;
+    }
+  }
+  for (const InlinedCopies::Caller &c : callers)
+    for (auto [function, times] : c.copies)
+      out.number(times);
 }
 
 std::vector<std::pair<uint64_t, uint32_t>>

@@ -15,6 +15,7 @@
 #define RELINK_LLD_OBJECTFACTS_H
 
 #include "CopyLog.h"
+#include "InlinedCopies.h"
 #include "MapEncoder.h"
 #include "ZeroedMemory.h"
 #include "llvm/Object/ELF.h"
@@ -69,6 +70,14 @@ public:
   /// In parts, each in front of a cut.
   static constexpr unsigned parts = 11;
   void encode(MapEncoder &out, const LinkedFile &file);
+  /// What is known of inlined copies in the code that is kept. Called behind
+  /// encode().
+  void encodeInlined(MapEncoder &out, const LinkedFile &file) const;
+  /// Of an object that can't be read.
+  static void encodeUnknown(MapEncoder &out) {
+    out.number(uint64_t(map::Inlining::Unknown));
+  }
+  bool hasInlining() const { return inlined.known != map::Inlining::Unknown; }
 
   llvm::StringRef source; ///< the first STT_FILE
   uint64_t functions = 0, relocations = 0;
@@ -93,8 +102,14 @@ private:
   llvm::ArrayRef<ELFT::Rela> relasOf(uint32_t section) const;
   /// Those of `order`, in `names` behind those of sections.
   llvm::MutableArrayRef<Name> symbolNames() const {
-    return names.take_back(order.size());
+    return names.slice(keptSections, order.size());
   }
+  /// Those of `inlined`: of each function name and file, of each caller.
+  llvm::ArrayRef<Name> inlinedNames() const {
+    return names.drop_front(keptSections + order.size());
+  }
+  void chooseInlined();
+  bool isPlaced(const InlinedCopies::Place &place) const;
   void numberSymbols();
   void use(uint32_t symbol) { used[symbol] = true; }
   void encodeSections(MapEncoder &out, const LinkedFile &file) const;
@@ -120,9 +135,12 @@ private:
   llvm::MutableArrayRef<const uint8_t *> places; ///< in the output, by section
   std::vector<Frame> frames;
 
+  InlinedCopies inlined;
+
   // Of what is kept.
   llvm::MutableArrayRef<Keep> keeps;              ///< by section
   llvm::MutableArrayRef<uint32_t> sectionNumbers; ///< by section, from 1
+  size_t keptSections = 0;
   llvm::MutableArrayRef<bool> used;               ///< by symbol
   llvm::MutableArrayRef<uint32_t> order; ///< of the symbols that are used
   size_t firstOther = 0;                 ///< in `order`: not defined here

@@ -258,6 +258,13 @@ void PatchMapWriter::addDetails() {
   }
 }
 
+/// None where no object has DWARF.
+void PatchMapWriter::addInlined() {
+  if (any_of(entries, [](const Entry &e) { return e.facts.hasInlining(); }))
+    addBlocks(BlockKind::Inlined, entries.size(),
+              [&](size_t i) { return entries[i].inlined.size() + 1; });
+}
+
 void PatchMapWriter::encodeInput(MapEncoder &out, const Entry &e) const {
   out.number(uint64_t(e.kind));
   out.raw(e.hash);
@@ -296,6 +303,12 @@ void PatchMapWriter::encode(MapEncoder &out, const Block &b) const {
       out.number(foldList[i].first - last);
       out.number(foldList[i].second);
       last = foldList[i].first;
+      break;
+    case BlockKind::Inlined:
+      if (entries[i].inlined.empty())
+        ObjectFacts::encodeUnknown(out);
+      else
+        out.raw(entries[i].inlined);
       break;
     }
 }
@@ -357,6 +370,12 @@ SmallVector<uint8_t, 0> PatchMapWriter::finish(ArrayRef<uint8_t> file) {
       e.details = memory.copy(ArrayRef<uint8_t>(out.bytes));
       e.cuts = memory.copy(ArrayRef<uint32_t>(out.cuts));
     }
+    if (!e.facts.hasInlining())
+      return;
+    out.clear();
+    e.facts.encodeInlined(out, linked);
+    if (out.bytes.size() <= mostUnpacked / 2)
+      e.inlined = memory.copy(ArrayRef<uint8_t>(out.bytes));
   });
   addBlocks(BlockKind::Inputs, entries.size(), [](size_t) { return 128; });
   addDetails();
@@ -369,6 +388,7 @@ SmallVector<uint8_t, 0> PatchMapWriter::finish(ArrayRef<uint8_t> file) {
     blocks.push_back(std::move(b));
   }
   addBlocks(BlockKind::Folds, foldList.size(), [](size_t) { return 8; });
+  addInlined();
   return pack();
 }
 

@@ -55,6 +55,7 @@ private:
     /// Encoded: all its parts, and where each ends.
     llvm::ArrayRef<uint8_t> details;
     llvm::ArrayRef<uint32_t> cuts;
+    llvm::ArrayRef<uint8_t> inlined; ///< encoded
     llvm::ArrayRef<uint8_t> part(unsigned i) const;
     /// Made when one of its sections was folded.
     llvm::StringMap<llvm::SmallVector<uint32_t, 1>> sections;
@@ -82,6 +83,7 @@ private:
   void addBlocks(map::BlockKind kind, size_t count,
                  llvm::function_ref<size_t(size_t)> sizeOf);
   void addDetails();
+  void addInlined();
   void encode(MapEncoder &out, const Block &block) const;
   void encodeInput(MapEncoder &out, const Entry &e) const;
   llvm::SmallVector<uint8_t, 0> pack();

@@ -13,7 +13,6 @@
 #ifndef RELINK_DWARFENTRIES_H
 #define RELINK_DWARFENTRIES_H
 
-#include "AppDwarf.h"
 #include "llvm/DebugInfo/DWARF/DWARFDie.h"
 #include "llvm/DebugInfo/DWARF/DWARFUnit.h"
 

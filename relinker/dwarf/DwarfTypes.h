@@ -14,6 +14,7 @@
 #ifndef RELINK_DWARFTYPES_H
 #define RELINK_DWARFTYPES_H
 
+#include "AppDwarf.h"
 #include "DwarfEntries.h"
 #include <map>
 

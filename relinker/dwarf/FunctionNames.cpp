@@ -88,18 +88,29 @@ FunctionNames::numbersOf(StringRef linkage, StringRef name) const {
   return it == map.end() ? nullptr : &it->second;
 }
 
+SmallVector<unsigned, 1>
+FunctionNames::find(const NamedFunction &f) const {
+  Numbers out;
+  if (f.linkageName.empty() && f.name.empty())
+    return out;
+  const Numbers *numbers = numbersOf(f.linkageName, f.name);
+  if (!numbers)
+    return out;
+  for (unsigned number : *numbers)
+    if (isLocal(number) ? isInFile(number, f.file)
+                        : !f.linkageName.empty() || f.mayBeExternal)
+      out.push_back(number);
+  return out;
+}
+
 SmallVector<unsigned, 1> FunctionNames::find(DWARFDie die,
                                              const DebugUnit &user) const {
-  Numbers out;
   StringRef linkage =
       toStringRef(findAlong(die, {DW_AT_linkage_name,
                                        DW_AT_MIPS_linkage_name}));
   StringRef name = toStringRef(findAlong(die, DW_AT_name));
-  if (linkage.empty() && name.empty())
-    return out;
-  const Numbers *numbers = numbersOf(linkage, name);
-  if (!numbers)
-    return out;
+  if ((linkage.empty() && name.empty()) || !numbersOf(linkage, name))
+    return {};
   // Entries of a whole program (LTO) are in units of their source files, others
   // in the unit that uses them or in one that several share (dwz).
   DWARFDie root = rootOf(die);
@@ -111,11 +122,7 @@ SmallVector<unsigned, 1> FunctionNames::find(DWARFDie die,
   // whether others see it.
   bool mayBeExternal = toUnsigned(findAlong(die, DW_AT_external), 0) ||
                        !findAlong(die, DW_AT_decl_line);
-  for (unsigned number : *numbers)
-    if (isLocal(number) ? isInFile(number, file)
-                        : !linkage.empty() || mayBeExternal)
-      out.push_back(number);
-  return out;
+  return find({linkage, name, file, mayBeExternal});
 }
 
 } // namespace relink

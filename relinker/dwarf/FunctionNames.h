@@ -14,10 +14,18 @@
 #ifndef RELINK_FUNCTIONNAMES_H
 #define RELINK_FUNCTIONNAMES_H
 
+#include "AppDwarf.h"
 #include "DwarfEntries.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace relink {
+
+/// What an entry, or the map, says of a function.
+struct NamedFunction {
+  llvm::StringRef linkageName, name;
+  llvm::StringRef file; ///< source file of its unit, without directories
+  bool mayBeExternal;   ///< to other units
+};
 
 class FunctionNames {
 public:
@@ -29,6 +37,7 @@ public:
   /// refers to it.
   llvm::SmallVector<unsigned, 1> find(llvm::DWARFDie die,
                                       const DebugUnit &user) const;
+  llvm::SmallVector<unsigned, 1> find(const NamedFunction &function) const;
   /// Whether functions of other units may have the same name. Link-time
   /// optimisation makes global ones local; what the user states has no binding.
   bool isLocal(unsigned function) const {

@@ -16,6 +16,8 @@
 #include "AddressMap.h"
 #include "Error.h"
 #include "FunctionNames.h"
+#include "History.h"
+#include "MapCopies.h"
 #include "Refusals.h"
 #include "Selections.h"
 #include "SourceFiles.h"
@@ -33,15 +35,6 @@ namespace {
 /// How many places a message lists.
 constexpr size_t mostListed = 10;
 
-struct Place {
-  unsigned function = 0; ///< number of the replaced function
-  uint64_t root = 0;     ///< its entry's offset
-  const DebugUnit *unit = nullptr;
-  uint64_t address = 0; ///< of the copy
-  std::string into;
-  uint64_t callFile = 0, callLine = 0;
-};
-
 class InlineSearch {
 public:
   InlineSearch(const Image &image, const AppDwarf &dwarf, const Plan &plan)
@@ -53,7 +46,7 @@ public:
   }
   void run();
 
-  std::vector<Place> places;
+  std::vector<InlinedPlace> places;
   /// Whether DWARF says anything of a replaced function.
   bool isKnown(unsigned number) const { return known[number]; }
 
@@ -128,7 +121,7 @@ void InlineSearch::readInlined(DWARFDie die, const DebugUnit &unit) {
       any_of(starts, [&](uint64_t a) { return isInApp(a) && covered.contains(a); }))
     return;
   auto copies = startsOf(die);
-  Place p;
+  InlinedPlace p;
   p.unit = &unit;
   p.root = rootOf(origin).getOffset();
   p.address = copies.empty() ? starts.front() : copies.front();
@@ -160,7 +153,7 @@ void InlineSearch::search(const DebugUnit &unit) {
 /// A static function's copies refer to the same entry as its own body does.
 /// Where that is known, functions of the same name are others.
 void InlineSearch::dismissNamesakes() {
-  erase_if(places, [&](const Place &p) {
+  erase_if(places, [&](const InlinedPlace &p) {
     auto [file, root] = own[p.function];
     return names.isLocal(p.function) && file &&
            (file != p.unit->file || root != p.root);
@@ -198,7 +191,7 @@ void InlineSearch::run() {
     });
   }
   dismissNamesakes();
-  auto key = [](const Place &p) { return std::tie(p.address, p.function); };
+  auto key = [](const InlinedPlace &p) { return std::tie(p.address, p.function); };
   llvm::sort(places, [&](auto &a, auto &b) { return key(a) < key(b); });
   places.erase(llvm::unique(places, [&](auto &a, auto &b) {
                  return key(a) == key(b);
@@ -216,23 +209,25 @@ std::string listed(ArrayRef<std::string> names) {
 }
 
 Error refuseInlined(const Image &image, const Plan &plan,
-                    ArrayRef<Place> places) {
+                    ArrayRef<InlinedPlace> places) {
   std::vector<std::string> functions, callers;
   StringSet<> seenFunctions, seenCallers;
   std::string lines;
-  for (const Place &p : places) {
+  for (const InlinedPlace &p : places) {
     const std::string &name = plan.replacements[p.function].body->name;
     if (seenFunctions.insert(name).second)
       functions.push_back(shown(name));
     if (seenCallers.insert(p.into).second)
       callers.push_back(shown(p.into));
   }
-  for (const Place &p : places.take_front(mostListed)) {
+  for (const InlinedPlace &p : places.take_front(mostListed)) {
     lines += "\n>>> ";
     if (functions.size() > 1)
       lines += shown(plan.replacements[p.function].body->name) + " ";
     lines += "inlined into " + shown(p.into) + " at " + hex(p.address);
-    std::string source = sourceFileName(*p.unit, p.callFile);
+    std::string source = p.unit ? sourceFileName(*p.unit, p.callFile) : "";
+    if (p.times > 1)
+      lines += ", " + std::to_string(p.times) + " times";
     if (!source.empty())
       lines += " (" + source +
                (p.callLine ? ":" + std::to_string(p.callLine) : "") + ")";
@@ -259,19 +254,37 @@ bool hasUnknownPatch(const Image &image, const AppDwarf &dwarf) {
 }
 
 /// One line, however many functions it is about.
-void note(const Image &image, const AppDwarf &dwarf, const InlineSearch &search,
-          Plan &plan) {
-  std::vector<std::string> all, unknown;
-  for (auto [number, r] : enumerate(plan.replacements)) {
-    all.push_back(shown(r.body->name));
-    if (!search.isKnown(number))
-      unknown.push_back(all.back());
+class Notes {
+public:
+  Notes(const Image &image, Plan &plan) : image(image), plan(plan) {
+    for (const Replacement &r : plan.replacements)
+      all.push_back(shown(r.body->name));
   }
-  auto add = [&](const Twine &why, ArrayRef<std::string> names) {
+  void ofDwarf(const AppDwarf &dwarf, const InlineSearch &search);
+  void ofMap(const MapCopies &copies, bool isPatched);
+
+private:
+  /// \p isKnown tells of a function's number.
+  std::vector<std::string> unknown(function_ref<bool(unsigned)> isKnown) const {
+    std::vector<std::string> out;
+    for (auto [number, name] : enumerate(all))
+      if (!isKnown(number))
+        out.push_back(name);
+    return out;
+  }
+  void add(const Twine &why, ArrayRef<std::string> names) {
     plan.notes.push_back((image.path + why + ": inlined copies of " +
                           listed(names) + " can't be excluded")
                              .str());
-  };
+  }
+
+  const Image &image;
+  Plan &plan;
+  std::vector<std::string> all;
+};
+
+void Notes::ofDwarf(const AppDwarf &dwarf, const InlineSearch &search) {
+  auto some = unknown([&](unsigned number) { return search.isKnown(number); });
   size_t files = dwarf.missing.size();
   if (!dwarf.isPresent())
     add(" has no debug information", all);
@@ -280,10 +293,20 @@ void note(const Image &image, const AppDwarf &dwarf, const InlineSearch &search,
             (files > 1 ? ", nor are " + std::to_string(files - 1) + " others"
                        : std::string()),
         all);
-  else if (!unknown.empty())
-    add(" has no debug information about a part of its code", unknown);
+  else if (!some.empty())
+    add(" has no debug information about a part of its code", some);
   else if (hasUnknownPatch(image, dwarf))
     add(" has no debug information about an earlier patch", all);
+}
+
+void Notes::ofMap(const MapCopies &copies, bool isPatched) {
+  auto some = unknown([&](unsigned number) { return copies.isKnown(number); });
+  if (!some.empty())
+    add(" has no debug information, and its map does not tell about a part of its "
+        "code",
+        some);
+  else if (isPatched)
+    add(" has no debug information, and its map is older than a patch", all);
 }
 
 } // namespace
@@ -310,15 +333,58 @@ std::set<uint64_t> coveredFunctions(const Plan &plan) {
   return out;
 }
 
+/// The functions that earlier patches have replaced, as far as their records are
+/// there.
+static std::set<uint64_t> replacedBefore(const Image &image) {
+  std::set<uint64_t> out;
+  std::string stopped;
+  auto history = readHistory(image.path, stopped);
+  if (!history) {
+    consumeError(history.takeError());
+    return out;
+  }
+  for (const HistoryEntry &e : *history)
+    if (const json::Array *functions = e.record.description.getArray("replaced"))
+      for (const json::Value &f : *functions)
+        if (auto *o = f.getAsObject())
+          if (auto address = o->getInteger("oldAddress"))
+            out.insert(*address);
+  return out;
+}
+
+static Error checkByMap(const Image &image, const AppDwarf &dwarf, PatchMap &map,
+                        Plan &plan) {
+  std::set<uint64_t> covered = coveredFunctions(plan);
+  MapCopies copies(image, map, plan, covered);
+  if (Error e = copies.find())
+    return e;
+  auto record = readRecord(image);
+  bool isPatched = !record || *record;
+  consumeError(record.takeError());
+  if (isPatched && !copies.places.empty())
+    copies.dismiss(replacedBefore(image));
+  if (!copies.places.empty())
+    return refuseInlined(image, plan, copies.places);
+  Notes(image, plan).ofMap(copies, isPatched || hasUnknownPatch(image, dwarf));
+  return Error::success();
+}
+
 Error checkInlinedCopies(const Config &config, const Image &image,
                          const AppDwarf &dwarf, Plan &plan) {
   if (isAccepted(config, Refusal::Inlined) || plan.replacements.empty())
     return Error::success();
+  if (!dwarf.isPresent() && config.useMap) {
+    auto map = PatchMap::read(image);
+    if (!map)
+      return map.takeError();
+    if (*map && (*map)->hasInlining())
+      return checkByMap(image, dwarf, **map, plan);
+  }
   InlineSearch search(image, dwarf, plan);
   search.run();
   if (!search.places.empty())
     return refuseInlined(image, plan, search.places);
-  note(image, dwarf, search, plan);
+  Notes(image, plan).ofDwarf(dwarf, search);
   return Error::success();
 }
 

@@ -10,7 +10,6 @@
 #include "MapCursor.h"
 #include "MapDetailsReader.h"
 #include "llvm/Support/Compression.h"
-#include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;
 using namespace relink::map;
@@ -129,6 +128,49 @@ Expected<std::multimap<uint64_t, StringRef>> PatchMap::folds() {
     }
     if (!in.isGood())
       return error("has a truncated list of folded functions");
+  }
+  return out;
+}
+
+bool PatchMap::hasInlining() const {
+  return any_of(blocks, [](const Block &b) { return b.kind == BlockKind::Inlined; });
+}
+
+Error PatchMap::readInlining(
+    function_ref<Error(size_t input, const MapInlining &)> visit) {
+  size_t input = 0;
+  for (const Block &b : blocks) {
+    if (b.kind != BlockKind::Inlined)
+      continue;
+    auto data = unpack(b);
+    if (!data)
+      return data.takeError();
+    MapCursor in(*data);
+    for (uint64_t i = 0; i < b.count; ++i, ++input) {
+      if (input >= allInputs.size())
+        return error("has inlined copies of more objects than it lists");
+      auto inlining = MapInlining::read(in);
+      if (!inlining)
+        return error(toString(inlining.takeError()));
+      if (Error e = visit(input, *inlining))
+        return e;
+    }
+  }
+  return Error::success();
+}
+
+Expected<DenseMap<uint64_t, StringRef>>
+PatchMap::namesThat(function_ref<bool(StringRef)> isWanted) {
+  DenseMap<uint64_t, StringRef> out;
+  for (auto &[first, block] : names) {
+    if (Error e = open(*block))
+      return e;
+    for (size_t i = 0; i < block->starts.size(); ++i) {
+      StringRef name =
+          reinterpret_cast<const char *>(&block->bytes[block->starts[i]]);
+      if (isWanted(name))
+        out[first + i] = name;
+    }
   }
   return out;
 }
@@ -275,46 +317,6 @@ Expected<std::optional<PatchMap>> PatchMap::read(const Image &image) {
       if (Error e = m.readInputs(b))
         return e;
   return m;
-}
-
-static StringRef toString(InputKind kind) {
-  return kind == InputKind::Object ? "object" : "bitcode";
-}
-
-void printMap(const PatchMap &map, StringRef path, raw_ostream &os) {
-  os << formatv("{0}: map, version {1}, {2} bytes, {3} inputs\n", path,
-                map.version(), map.size(), map.inputs().size());
-  for (const MapInput &m : map.inputs()) {
-    os << formatv("  {0,-8} {1}  {2}", toString(m.kind), toHex(m.hash),
-                  m.name());
-    if (m.kind == InputKind::Object)
-      os << formatv(", {0} functions, {1} relocations", m.functions,
-                    m.relocations);
-    os << "\n";
-  }
-}
-
-json::Value toJson(const PatchMap &map, StringRef path) {
-  json::Array inputs;
-  // An input may have any bytes in its name.
-  auto text = [](StringRef s) { return json::fixUTF8(s); };
-  for (const MapInput &m : map.inputs()) {
-    json::Object input{{"kind", toString(m.kind)},
-                       {"path", text(m.path)},
-                       {"blake3", toHex(m.hash)},
-                       {"size", m.size}};
-    if (!m.member.empty())
-      input["member"] = text(m.member);
-    if (m.kind == InputKind::Object) {
-      input["functions"] = m.functions;
-      input["relocations"] = m.relocations;
-    }
-    inputs.push_back(std::move(input));
-  }
-  return json::Object{{"file", text(path)},
-                      {"version", map.version()},
-                      {"size", map.size()},
-                      {"inputs", std::move(inputs)}};
 }
 
 } // namespace relink

@@ -10,7 +10,10 @@
 
 #include "Hash.h"
 #include "Image.h"
+#include "MapInlining.h"
 #include "PatchMapFormat.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/JSON.h"
@@ -101,6 +104,16 @@ public:
   /// Functions that the linker has folded, and those they were folded into, by
   /// address.
   llvm::Expected<std::multimap<uint64_t, llvm::StringRef>> folds();
+  /// Whether it tells of inlined copies, of any input.
+  bool hasInlining() const;
+  /// Calls \p visit for each input with what is known of copies in its code.
+  llvm::Error
+  readInlining(llvm::function_ref<llvm::Error(size_t input, const MapInlining &)>
+                   visit);
+  /// Names that \p isWanted, by their numbers.
+  llvm::Expected<llvm::DenseMap<uint64_t, llvm::StringRef>>
+  namesThat(llvm::function_ref<bool(llvm::StringRef)> isWanted);
+  llvm::Expected<llvm::StringRef> nameOf(uint64_t number);
   /// For each of \p names that an input defines for the others: which.
   llvm::Expected<llvm::StringMap<size_t>>
   definersOf(const llvm::StringSet<> &names);
@@ -123,7 +136,6 @@ private:
   };
   llvm::Error readShapes(DetailGroup &group);
   llvm::Expected<llvm::SmallVector<uint8_t, 0>> detailBytes(size_t input);
-  llvm::Expected<llvm::StringRef> nameOf(uint64_t number);
   llvm::Error open(Block &block);
   llvm::Error readBlocks();
   llvm::Error readInputs(const Block &block);
@@ -141,8 +153,10 @@ private:
   std::vector<MapInput> allInputs;
 };
 
-void printMap(const PatchMap &map, llvm::StringRef path, llvm::raw_ostream &os);
-llvm::json::Value toJson(const PatchMap &map, llvm::StringRef path);
+/// `relink --map`; with \p verbose, inlined copies are listed.
+llvm::Error printMap(PatchMap &map, llvm::StringRef path, bool verbose,
+                     llvm::raw_ostream &os);
+llvm::Expected<llvm::json::Value> toJson(PatchMap &map, llvm::StringRef path);
 
 } // namespace relink
 

@@ -38,6 +38,7 @@ enum class BlockKind : uint32_t {
   Definers, ///< one for each block of names: which input defines each
   Folds,    ///< functions that share their code with others
   Details,  ///< behind those lengths: a part of the details of each input
+  Inlined,  ///< of each input: which functions hold copies of others
 };
 
 /// Block table entries follow the header, the blocks follow them.
@@ -61,6 +62,17 @@ constexpr uint64_t mostUnpacked = uint64_t(32) << 20;
 constexpr uint64_t blockBase = uint64_t(1) << 20, mostRatio = 200;
 
 enum class InputKind : uint8_t { Object = 1, Bitcode };
+
+/// Whether an input's DWARF has told of inlined copies.
+enum class Inlining : uint8_t {
+  Unknown,
+  All,
+  Part, ///< what could be read; there may be others
+};
+
+/// Of a function that was inlined: its name is the linkage name; other units may
+/// know it by that name.
+constexpr uint64_t inlinedHasLinkageName = 1, inlinedMayBeExternal = 2;
 
 /// What is known of a section's bytes.
 enum class SectionKind : uint8_t {

@@ -31,9 +31,10 @@ constexpr RefusalText refusals[] = {
     {Refusal::Inlined, "inlined", 13,
      "The compiler has inlined the function into another that the patch does not "
      "replace, so that the old code would go on running there. The app's debug "
-     "information says where. Replace these callers too: give the objects they "
-     "are in, compiled with the fix. Callers that the patch holds and that did "
-     "not change are no matter: their code is the same with the fix."},
+     "information says where, or, if ld.relink has linked it, its map. Replace "
+     "these callers too: give the objects they are in, compiled with the fix. "
+     "Callers that the patch holds and that did not change are no matter: their "
+     "code is the same with the fix."},
     {Refusal::SharedCode, "shared-code", 14,
      "The linker found two functions with the same code and kept one body for "
      "both (identical code folding, --icf). To redirect one is to redirect the "
@@ -114,8 +115,9 @@ constexpr RuleText rules[] = {
     {12, "An export that the patch adds appears in .dynsym; hidden stays hidden; "
          "-Bsymbolic of the app is honoured."},
     {13, "Refused: copies of the old function live on elsewhere, as clones or "
-         "inlined. Inlined copies are found in the app's debug information; "
-         "without it a note says that they can't be excluded."},
+         "inlined. Inlined copies are found in the app's debug information, or "
+         "in its map if the objects had some; without either a note says that "
+         "they can't be excluded."},
     {14, "Refused: another function shares the address."},
     {15, "Refused: no redirect fits the entry, or a jump of the function leads "
          "into the bytes that it would overwrite. Tried in this order: hot-patch "

@@ -21,7 +21,7 @@ defm orig : Eq<"orig", "<object>", "The object as it was before the fix: only wh
 def changed_only : F<"changed-only", "Leave out the objects, in archives too, that the app was linked from, by the map that ld.relink left in it">;
 defm from_ninja : Eq<"from-ninja", "<dir>", "Take the objects from this build directory that differ from those the app was linked from: relink --from-ninja DIR APP -o OUT">;
 defm ninja_target : Eq<"ninja-target", "<name>", "With --from-ninja: the app's name there, if it is another">;
-def no_map : F<"no-map", "Don't compare with the objects that the app's .patch.map describes">;
+def no_map : F<"no-map", "Don't compare with the objects that the app's .patch.map describes, nor heed the inlined copies it lists">;
 defm replace : Eq<"replace", "<name>", "Replace this function and bind everything else the patch defines to the app's own. NAME is mangled, demangled, or file.c:name">;
 defm keep : Eq<"keep", "<name>", "Bind this function to the app's own">;
 defm new_data : Eq<"new-data", "<name>", "Give the patch a fresh variable of this name">;
@@ -89,7 +89,7 @@ let Group = grp_other in {
 def check_loadable : F<"check-loadable", "Check the given files against the loaders' rules, and do nothing else">;
 def survey : F<"survey", "Say how each function of the given program could be redirected, each looked at alone, and do nothing else">;
 def reserve : F<"reserve", "Say what ld.relink reserved in the given program, and do nothing else">;
-def map : F<"map", "List the objects that ld.relink says the given program was linked of, and do nothing else">;
+def map : F<"map", "List the objects that ld.relink says the given program was linked of, with -v inlined copies in their code, and do nothing else">;
 defm explain : Eq<"explain", "<rule>", "Explain a rule, by number or by the name of a refusal, or all of them">;
 def help : F<"help", "Print this help">;
 def h : Flag<["-"], "h">, Alias<help>;

@@ -79,7 +79,7 @@ static Error printReserveOf(StringRef path, bool asJson) {
 }
 
 /// `relink --map APP`
-static Error printMapOf(StringRef path, bool asJson) {
+static Error printMapOf(StringRef path, bool asJson, bool verbose) {
   auto image = Image::open(path);
   if (!image)
     return image.takeError();
@@ -89,10 +89,12 @@ static Error printMapOf(StringRef path, bool asJson) {
   if (!*map)
     return makeError(path + ": it has no map\n>>> remedy: link it with "
                      "ld.relink, without --no-patch-map");
-  if (asJson)
-    outs() << formatv("{0:2}\n", toJson(**map, path));
-  else
-    printMap(**map, path, outs());
+  if (!asJson)
+    return printMap(**map, path, verbose, outs());
+  auto value = toJson(**map, path);
+  if (!value)
+    return value.takeError();
+  outs() << formatv("{0:2}\n", *value);
   return Error::success();
 }
 
@@ -112,7 +114,7 @@ static Expected<bool> runOther(const Invocation &call) {
   case Command::Reserve:
     return done(printReserveOf(call.files[0], call.json));
   case Command::Map:
-    return done(printMapOf(call.files[0], call.json));
+    return done(printMapOf(call.files[0], call.json, c.verbose));
   case Command::List:
     return done(listPatches(call.files[0], call.json, outs()));
   case Command::Revert:

@@ -23,8 +23,8 @@ def main():
     for _ in range(int(count)):
         blocks = [[k, bytearray(b), n] for k, b, n in program.blocks]
         for _ in range(r.randint(1, 3)):
-            # The details of objects are where most is.
-            kind, data, _ = r.choice([b for b in blocks if b[1] and (b[0] == 6 or r.random() < .4)] or blocks)
+            # The details of objects and inlined copies are where most is.
+            kind, data, _ = r.choice([b for b in blocks if b[1] and (b[0] in (6, 7) or r.random() < .4)] or blocks)
             for _ in range(r.randint(1, 4)):
                 at = r.randrange(len(data))
                 data[at] = r.choice([0, 1, 0x7f, 0x80, 0xff, data[at] ^ 1, r.randrange(256)])

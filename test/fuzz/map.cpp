@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Blocks are packed, where no mutation finds its way in: the input is the names,
-// with their size in two bytes in front, and the details of one object, of which
-// a map is made for the app.
+// Blocks are packed, where no mutation finds its way in: the input is the names
+// and what is known of inlined copies, with their sizes in two bytes each in
+// front, and the details of one object, of which a map is made for the app.
 //
 //===----------------------------------------------------------------------===//
 
@@ -101,15 +101,39 @@ support::ulittle64_t rightCheck(const Image &app, ArrayRef<uint8_t> names,
   return check;
 }
 
+/// relink --map, in both forms.
+void printAll(const std::string &path) {
+  auto image = Image::open(path);
+  if (!image)
+    return drop(image.takeError());
+  auto map = PatchMap::read(**image);
+  if (!map)
+    return drop(map.takeError());
+  if (!*map)
+    abort();
+  if (Error e = printMap(**map, path, true, nulls()))
+    drop(std::move(e));
+  auto json = toJson(**map, path);
+  if (!json)
+    drop(json.takeError());
+}
+
 } // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   static std::unique_ptr<Image> app = cantFail(Image::open(RELINK_FUZZ_APP));
   ArrayRef<uint8_t> rest(bytes, size);
-  if (size < 2)
+  if (size < 4)
     return 0;
-  size_t length = std::min<size_t>(rest[0] | rest[1] << 8, size - 2);
-  ArrayRef<uint8_t> names = rest.slice(2, length), details = rest.drop_front(2 + length);
+  size_t namesSize = rest[0] | rest[1] << 8, inlinedSize = rest[2] | rest[3] << 8;
+  rest = rest.drop_front(4);
+  auto take = [&](size_t most) {
+    ArrayRef<uint8_t> out = rest.take_front(std::min(most, rest.size()));
+    rest = rest.drop_front(out.size());
+    return out;
+  };
+  ArrayRef<uint8_t> names = take(namesSize), inlined = take(inlinedSize),
+                    details = rest;
   MapEncoder object, lengths, definers;
   if (details.size() > 8)
     details = details.drop_back(8); // its check, which is made right
@@ -125,7 +149,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
                {BlockKind::Details, object.bytes, 1},
                {BlockKind::Names, copyOf(names), count},
                {BlockKind::Definers, definers.bytes, count},
-               {BlockKind::Folds, copyOf(details.take_front(64)), 9}});
+               {BlockKind::Folds, copyOf(details.take_front(64)), 9},
+               {BlockKind::Inlined, copyOf(inlined), 1}});
   auto section = AddedSection::plan(app->bytes(), sectionName);
   if (!section)
     abort(); // then nothing would be tested
@@ -138,6 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   for (const AddedSection::Part &p : parts)
     llvm::copy(p.bytes, file.begin() + p.offset);
   MemoryFile mapped(file.data(), file.size());
+  printAll(mapped.path());
   Config config;
   config.app = mapped.path();
   config.patches = {RELINK_FUZZ_PATCH};

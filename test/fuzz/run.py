@@ -89,20 +89,21 @@ def run(*command):
 
 
 def make_map_seeds(build, place):
-    """What fuzz-map takes: names, their size in front, and an object's details."""
+    """What fuzz-map takes: names and inlined copies, their sizes in front, and an
+    object's details."""
     source, linked = os.path.join(HERE, "Inputs", "patch.c"), os.path.join(place, "linked")
     for name, command in PATCHES.items():
         object_ = os.path.join(place, "object.o")
-        if "-r" in command or not run(*command, "-w", "-fPIC", "-c", source, "-o", object_):
+        if "-r" in command or not run(*command, "-w", "-fPIC", "-g", "-c", source, "-o", object_):
             continue
         if not run(os.path.join(build, "bin", "ld.relink"), "-shared", object_, "-o", linked):
             continue
         blocks = Program(linked).blocks
-        names = b"".join(bytes(data) for kind, data, _ in blocks if kind == 3)
+        names, inlined = (b"".join(bytes(data) for kind, data, _ in blocks if kind == k) for k in (3, 7))
         # Of one object the parts are its details.
         details = b"".join(bytes(data) for kind, data, _ in blocks if kind == 6)
         with open(os.path.join(place, name), "wb") as file:
-            file.write(struct.pack("<H", len(names)) + names + details)
+            file.write(struct.pack("<HH", len(names), len(inlined)) + names + inlined + details)
         os.remove(object_)
         os.remove(linked)
 
