@@ -13,6 +13,7 @@
 #ifndef RELINK_MAPCOPIES_H
 #define RELINK_MAPCOPIES_H
 
+#include "AddressMap.h"
 #include "AppDwarf.h"
 #include "FunctionNames.h"
 #include "PatchMap.h"
@@ -51,7 +52,7 @@ public:
   bool isKnown(unsigned number) const { return known[number]; }
 
 private:
-  using Names = llvm::DenseMap<uint64_t, llvm::StringRef>;
+  using Names = AddressMap<llvm::StringRef>;
   bool mayBeMeant(llvm::StringRef name) const;
   llvm::Error add(size_t input, const MapInlining &inlining, const Names &wanted);
   bool stays(const MapInlining::Caller &caller) const;

@@ -159,9 +159,9 @@ Error PatchMap::readInlining(
   return Error::success();
 }
 
-Expected<DenseMap<uint64_t, StringRef>>
+Expected<AddressMap<StringRef>>
 PatchMap::namesThat(function_ref<bool(StringRef)> isWanted) {
-  DenseMap<uint64_t, StringRef> out;
+  AddressMap<StringRef> out;
   for (auto &[first, block] : names) {
     if (Error e = open(*block))
       return e;

@@ -8,11 +8,11 @@
 #ifndef RELINK_PATCHMAP_H
 #define RELINK_PATCHMAP_H
 
+#include "AddressMap.h"
 #include "Hash.h"
 #include "Image.h"
 #include "MapInlining.h"
 #include "PatchMapFormat.h"
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
@@ -111,7 +111,7 @@ public:
   readInlining(llvm::function_ref<llvm::Error(size_t input, const MapInlining &)>
                    visit);
   /// Names that \p isWanted, by their numbers.
-  llvm::Expected<llvm::DenseMap<uint64_t, llvm::StringRef>>
+  llvm::Expected<AddressMap<llvm::StringRef>>
   namesThat(llvm::function_ref<bool(llvm::StringRef)> isWanted);
   llvm::Expected<llvm::StringRef> nameOf(uint64_t number);
   /// For each of \p names that an input defines for the others: which.
