@@ -400,7 +400,11 @@ bool X86_64::decode(ArrayRef<uint8_t> bytes, uint64_t address,
                                 encoding[size - 5] == 0xe9 ||
                                 (size >= 6 && encoding[size - 6] == 0x0f &&
                                  encoding[size - 5] >> 4 == 8));
-    out.fieldSize = isNear ? 4 : 1;
+    bool isShort = size >= 2 &&
+                   uint64_t(int8_t(encoding.back())) + address + size == target &&
+                   (encoding[size - 2] == 0xeb || (encoding[size - 2] >> 4) == 7 ||
+                    (encoding[size - 2] & 0xfc) == 0xe0);
+    out.fieldSize = isShort && !isNear ? 1 : 4; // that of xbegin has 4 as well
     out.fieldOffset = size - out.fieldSize;
     return true;
   }

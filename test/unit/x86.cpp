@@ -85,6 +85,20 @@ TEST(Measure, CodeOfTheCLibrary) {
   expectSame("/lib/x86_64-linux-gnu/libc.so.6");
 }
 
+TEST(Decode, FieldOfABranch) {
+  std::unique_ptr<Target> target = cantFail(createX86_64Target());
+  auto field = [&](ArrayRef<uint8_t> bytes) {
+    Instruction i;
+    EXPECT_TRUE(target->decode(bytes, 0x1000, i));
+    return std::pair(i.fieldOffset, i.fieldSize);
+  };
+  EXPECT_EQ(field({0xeb, 0x10}), std::pair(1u, 1u));
+  EXPECT_EQ(field({0x64, 0x65, 0xf2, 0x7d, 0x11}), std::pair(4u, 1u));
+  EXPECT_EQ(field({0x0f, 0x84, 0x10, 0, 0, 0}), std::pair(2u, 4u));
+  EXPECT_EQ(field({0xf2, 0xe9, 0x10, 0, 0, 0}), std::pair(2u, 4u));
+  EXPECT_EQ(field({0xc7, 0xf8, 0x10, 0, 0, 0}), std::pair(2u, 4u)); // xbegin
+}
+
 // -1 is no key for a DenseMap.
 TEST(StackArguments, AJumpToInFrontOfTheFunction) {
   std::unique_ptr<Target> target = cantFail(createX86_64Target());
