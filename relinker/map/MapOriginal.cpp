@@ -10,6 +10,7 @@
 #include "PatchMap.h"
 #include "Record.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/Path.h"
 #include <map>
@@ -255,17 +256,23 @@ public:
     for (const ObjectSymbol &s : patch.symbols) {
       if (!s.file.empty())
         sources.insert(s.file);
-      if (!s.isDefined() || !s.isFunction())
+      if (!s.isDefined() || !isNamed(s.type))
         continue;
-      functions.insert(canonicalName(s.name));
+      names.insert(canonicalName(s.name));
       if (s.binding == STB_GLOBAL)
         globals.insert(s.name);
     }
   }
-  /// The input that \p patch was; none, and why, if that is not certain.
+  /// The input that \p patch was; none if it is new, or if that is not certain,
+  /// and then why.
   Expected<std::optional<size_t>> find(std::string &why);
 
 private:
+  static bool isNamed(uint8_t type) {
+    return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_OBJECT ||
+           type == STT_TLS;
+  }
+  Expected<bool> isNew();
   Error addCandidates();
   bool isCandidate(const MapInput &input) const;
   Expected<unsigned> inCommon(size_t input);
@@ -273,7 +280,7 @@ private:
 
   PatchMap &map;
   const Object &patch;
-  StringSet<> sources, functions, globals;
+  StringSet<> sources, names, globals; ///< `names`: functions and variables
   SmallVector<size_t> candidates;
 };
 
@@ -303,17 +310,14 @@ Expected<unsigned> Finder::inCommon(size_t input) {
     return details.takeError();
   unsigned count = 0;
   if (*details)
-    for (const MapSymbol &s : (*details)->symbols) {
-      uint8_t type = s.info & 15;
-      count += s.home == MapSymbol::Home::Section &&
-               (type == STT_FUNC || type == STT_GNU_IFUNC) &&
-               functions.contains(canonicalName(s.name));
-    }
+    for (const MapSymbol &s : (*details)->symbols)
+      count += s.home == MapSymbol::Home::Section && isNamed(s.info & 15) &&
+               names.contains(canonicalName(s.name));
   return count;
 }
 
 /// By the names of source and object; if none has them, what defines its
-/// functions.
+/// functions and variables.
 Error Finder::addCandidates() {
   for (size_t i = 0; i < map.inputs().size(); ++i)
     if (isCandidate(map.inputs()[i]))
@@ -330,9 +334,19 @@ Error Finder::addCandidates() {
   return Error::success();
 }
 
+/// The program has neither its name nor what it defines.
+Expected<bool> Finder::isNew() {
+  if (!candidates.empty())
+    return false;
+  return map.tellsOfAll();
+}
+
 Expected<std::optional<size_t>> Finder::find(std::string &why) {
   if (Error e = addCandidates())
     return e;
+  auto isAdded = isNew();
+  if (!isAdded || *isAdded)
+    return isAdded ? Expected<std::optional<size_t>>(std::nullopt) : isAdded.takeError();
   std::optional<size_t> best;
   std::pair<unsigned, unsigned> most = {0, 0};
   bool isTied = false;
@@ -384,10 +398,12 @@ public:
   std::optional<size_t> changed;
   /// What \p plan defines, and the objects so far do not, as another input has
   /// it: COMDATs.
-  Error addOthers(const Plan &plan);
+  Error addOthers(Plan &plan);
   std::vector<std::unique_ptr<Object>> objects;
 
 private:
+  Error findAbsent(const StringSet<> &names, Plan &plan);
+
   const Image &app;
   const Target &target;
   PatchMap &map;
@@ -415,7 +431,23 @@ Error Originals::add(size_t i, const StringSet<> *names) {
   return Error::success();
 }
 
-Error Originals::addOthers(const Plan &plan) {
+/// Of \p names, which the plan defines: those that the program lacks.
+Error Originals::findAbsent(const StringSet<> &names, Plan &plan) {
+  auto tellsOfAll = map.tellsOfAll();
+  if (!tellsOfAll)
+    return tellsOfAll.takeError();
+  if (!*tellsOfAll)
+    return Error::success();
+  auto used = map.namesThat([&](StringRef name) { return names.contains(name); });
+  if (!used)
+    return used.takeError();
+  plan.absent = names;
+  for (const auto &[number, name] : *used)
+    plan.absent.erase(name);
+  return Error::success();
+}
+
+Error Originals::addOthers(Plan &plan) {
   StringSet<> known, wanted;
   for (auto &object : objects)
     for (const ObjectSymbol &s : object->symbols)
@@ -423,11 +455,12 @@ Error Originals::addOthers(const Plan &plan) {
         known.insert(s.name);
   for (auto &object : plan.objects)
     for (const ObjectSymbol &s : object->symbols)
-      if (s.kind == ObjectSymbol::Kind::Defined && !s.isLocal() &&
-          !known.contains(s.name))
+      if (s.isDefined() && !s.isLocal() && !known.contains(s.name))
         wanted.insert(s.name);
   if (wanted.empty())
     return Error::success();
+  if (Error e = findAbsent(wanted, plan))
+    return e;
   auto definers = map.definersOf(wanted);
   if (!definers)
     return definers.takeError();
@@ -481,6 +514,7 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
     return giveUp("it was patched since it was linked");
   }
   SmallVector<size_t> chosen;
+  SmallVector<StringRef> added;
   for (auto &patch : plan.objects) {
     std::string why;
     auto found = Finder(**map, *patch).find(why);
@@ -491,9 +525,16 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
                           "of the program";
     if (!why.empty())
       return giveUp(why);
+    if (!*found) {
+      added.push_back(patch->name);
+      continue;
+    }
     chosen.push_back(**found);
     renameSource(*patch, (*map)->inputs()[**found], plan);
   }
+  if (chosen.empty())
+    return giveUp("no object that the program was linked of is what " +
+                  join(added, ", ") + " was");
   Originals originals(app, target, **map);
   for (size_t i : chosen) {
     if (Error e = originals.add(i))
@@ -505,10 +546,13 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
   if (originals.changed) {
     plan.mapped.clear();
     plan.renamedSources.clear();
+    plan.absent.clear();
     return giveUp("it has not the code and data that " +
                   (*map)->inputs()[*originals.changed].name() +
                   " was linked with");
   }
+  for (StringRef name : added)
+    plan.notes.push_back((name + " is new: the program was linked of no such object").str());
   return std::move(originals.objects);
 }
 

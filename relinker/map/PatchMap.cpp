@@ -257,6 +257,23 @@ Expected<SmallVector<uint8_t, 0>> PatchMap::detailBytes(size_t input) {
   return SmallVector<uint8_t, 0>();
 }
 
+Expected<bool> PatchMap::tellsOfAll() {
+  if (any_of(allInputs, [](const MapInput &m) { return m.kind == InputKind::Bitcode; }))
+    return false;
+  size_t told = 0;
+  for (DetailGroup &group : groups) {
+    if (Error e = readShapes(group))
+      return e;
+    size_t parts = group.parts.size();
+    uint64_t begin = 0; // of an input's first part
+    for (size_t at = 0; at < group.ends.size(); at += parts) {
+      told += group.ends[at] != begin;
+      begin = group.ends[at];
+    }
+  }
+  return told == allInputs.size();
+}
+
 Expected<std::optional<MapDetails>> PatchMap::details(size_t input) {
   auto data = detailBytes(input);
   if (!data)

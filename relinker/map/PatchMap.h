@@ -101,6 +101,8 @@ public:
   llvm::ArrayRef<MapInput> inputs() const { return allInputs; }
   /// None of bitcode, nor of an object that the linker could not read.
   llvm::Expected<std::optional<MapDetails>> details(size_t input);
+  /// Whether there are details of each input.
+  llvm::Expected<bool> tellsOfAll();
   /// Functions that the linker has folded, and those they were folded into, by
   /// address.
   llvm::Expected<std::multimap<uint64_t, llvm::StringRef>> folds();

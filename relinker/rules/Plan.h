@@ -120,6 +120,8 @@ struct Plan {
   std::unique_ptr<Plan> before;
   llvm::DenseMap<const ObjectSymbol *, const ObjectSymbol *> originalOf;
   llvm::DenseSet<const ObjectSymbol *> fresh;
+  /// What the patch defines for others, and the app's map does not name.
+  llvm::StringSet<> absent;
   /// Functions of the same code as another, where the app has one body for both.
   llvm::DenseMap<const ObjectSymbol *, const ObjectSymbol *> twins;
   std::vector<Replacement> replacements;

@@ -321,7 +321,7 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
   if (!out.app) {
     // A pointer of the compiler's, constant once relocated, is as good twice.
     if (isState && !index.hasFullTable && !plan.fresh.count(&s) &&
-        !name.starts_with("DW.ref.")) {
+        !plan.absent.contains(name) && !name.starts_with("DW.ref.")) {
       out.action = Action::Ambiguous;
       out.reason = object.name + ": whether the app has the variable " +
                    shown(s.name) + " can't be told: " + image.path +
