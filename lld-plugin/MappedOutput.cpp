@@ -52,6 +52,8 @@ Error writeMapped(int fd, AddedSection &section, function_ref<Error()> writeEarl
   std::thread writer([&] { failed.emplace(writeEarly()); });
   SmallVector<uint8_t, 0> map = makeMap();
   std::vector<uint8_t> headers = section.finish(map.size());
+  // What lld wrote between the two, of headers that have moved, is written over.
+  map.resize(section.headersAt() - section.contentsAt());
   writer.join();
   if (Error e = std::move(*failed))
     return e;

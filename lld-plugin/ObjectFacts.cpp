@@ -412,14 +412,22 @@ void ObjectFacts::numberSymbols() {
     symbolNumbers[order[i]] = i + 1;
 }
 
+/// Names that are new to the map are numbered as they come.
+void ObjectFacts::encodeNames(MapEncoder &out, ArrayRef<Name> list) {
+  uint64_t next = 0;
+  for (const Name &n : list) {
+    out.signedNumber(n.number - next);
+    next = uint64_t(n.number) + 1;
+  }
+}
+
 void ObjectFacts::encodeSections(MapEncoder &out, const LinkedFile &file) const {
   std::vector<uint32_t> kept;
   for (uint32_t i = 1; i < headers.size(); ++i)
     if (keeps[i] != Keep::No)
       kept.push_back(i);
   out.number(kept.size());
-  for (size_t i = 0; i < kept.size(); ++i)
-    out.number(names[i].number);
+  encodeNames(out, names.take_front(kept.size()));
   auto column = [&](auto value) {
     for (uint32_t i : kept)
       out.number(value(headers[i]));
@@ -436,6 +444,7 @@ void ObjectFacts::encodeSections(MapEncoder &out, const LinkedFile &file) const 
     if (keeps[i] != Keep::Placed)
       continue;
     uint64_t here = *file.address(places[i]);
+    address = alignTo(address, std::max<uint64_t>(headers[i].sh_addralign, 1));
     out.signedNumber(here - address);
     address = here + headers[i].sh_size;
   }
@@ -509,8 +518,20 @@ void ObjectFacts::encodeSymbols(MapEncoder &out) const {
     out.signedNumber(home - std::exchange(last, home));
   out.cut();
   auto isKnown = [&](size_t i) { return homes[i] != map::homeUndefined; };
+  // Symbols come section by section, but for those that stand for one.
+  SmallVector<unsigned> counts(keptSections + 1);
+  auto section = [&](size_t i) -> uint64_t {
+    bool isPlaced = homes[i] > map::homeSections &&
+                    symbols[order[i]].getType() != STT_SECTION;
+    return isPlaced ? homes[i] - map::homeSections : 0;
+  };
   for (size_t i = 0; i < order.size(); ++i)
-    out.number(isKnown(i) ? uint64_t(symbols[order[i]].st_size) : 0);
+    ++counts[section(i)];
+  for (size_t i = 0; i < order.size(); ++i) {
+    uint64_t size = isKnown(i) ? uint64_t(symbols[order[i]].st_size) : 0;
+    bool isAlone = section(i) && counts[section(i)] == 1;
+    out.number(isAlone ? size ^ headers[sectionOf(order[i])].sh_size : size);
+  }
   out.cut();
   uint64_t end = 0;
   for (size_t i = 0; i < order.size(); ++i) {
@@ -518,15 +539,14 @@ void ObjectFacts::encodeSymbols(MapEncoder &out) const {
     if (!i || homes[i] != homes[i - 1])
       end = 0;
     uint64_t value = isKnown(i) ? uint64_t(s.st_value) : 0;
+    const Shdr &home = headers[sectionOf(order[i])];
+    if (section(i) && (home.sh_flags & SHF_EXECINSTR))
+      end = alignTo(end, std::max<uint64_t>(home.sh_addralign, 1));
     out.signedNumber(value - end);
     end = isKnown(i) ? value + s.st_size : 0;
   }
   out.cut();
-  uint64_t next = 0;
-  for (const Name &n : symbolNames()) {
-    out.signedNumber(n.number - next);
-    next = uint64_t(n.number) + 1;
-  }
+  encodeNames(out, symbolNames());
   out.cut();
 }
 

@@ -112,6 +112,7 @@ private:
   bool isPlaced(const InlinedCopies::Place &place) const;
   void numberSymbols();
   void use(uint32_t symbol) { used[symbol] = true; }
+  static void encodeNames(MapEncoder &out, llvm::ArrayRef<Name> list);
   void encodeSections(MapEncoder &out, const LinkedFile &file) const;
   void encodeSymbols(MapEncoder &out) const;
   void encodeRelocations(MapEncoder &out, const LinkedFile &file) const;

@@ -36,17 +36,25 @@ Error MapDetailsReader::checkSection(const MapSection &s) const {
   return Error::success();
 }
 
+/// \p next is the number behind that of the name before.
+Error MapDetailsReader::readName(uint64_t &next, StringRef &out) {
+  next += in.signedNumber();
+  auto name = nameOf(next++);
+  if (!name)
+    return name.takeError();
+  out = *name;
+  return Error::success();
+}
+
 Error MapDetailsReader::readSections() {
   uint64_t count = in.number();
   if (count > in.left() / 7) // fields of one
     return truncated();
   out.sections.resize(count);
-  for (MapSection &s : out.sections) {
-    auto name = nameOf(in.number());
-    if (!name)
-      return name.takeError();
-    s.name = *name;
-  }
+  uint64_t number = 0;
+  for (MapSection &s : out.sections)
+    if (Error e = readName(number, s.name))
+      return e;
   auto column = [&](auto read) {
     for (MapSection &s : out.sections)
       read(s, in.number());
@@ -67,7 +75,7 @@ Error MapDetailsReader::readSections() {
       return e;
     if (s.kind != SectionKind::Placed)
       continue;
-    s.address = address + in.signedNumber();
+    s.address = alignTo(address, s.align) + in.signedNumber();
     address = s.address + s.size;
   }
   for (MapSection &s : out.sections)
@@ -88,6 +96,27 @@ Error MapDetailsReader::checkSymbol(const MapSymbol &s) const {
   uint64_t size = out.sections[s.section].size;
   if (s.value > size || s.size > size - s.value)
     return error("has a symbol outside of its section");
+  return Error::success();
+}
+
+static bool isInSection(const MapSymbol &s) {
+  return s.home == MapSymbol::Home::Section && (s.info & 15) != STT_SECTION;
+}
+
+/// That of a section's only symbol, often the section's own, as the difference.
+Error MapDetailsReader::readSizes() {
+  std::vector<unsigned> counts(out.sections.size());
+  for (const MapSymbol &s : out.symbols)
+    if (isInSection(s)) {
+      if (s.section >= counts.size())
+        return error("has a symbol in a section that it lacks");
+      ++counts[s.section];
+    }
+  for (MapSymbol &s : out.symbols) {
+    s.size = in.number();
+    if (isInSection(s) && counts[s.section] == 1)
+      s.size ^= out.sections[s.section].size;
+  }
   return Error::success();
 }
 
@@ -112,23 +141,22 @@ Error MapDetailsReader::readSymbols() {
                                     : MapSymbol::Home::Common;
     }
   }
-  for (MapSymbol &s : out.symbols)
-    s.size = in.number();
+  if (Error e = readSizes())
+    return e;
   uint64_t end = 0;
   for (size_t i = 0; i < count; ++i) {
     MapSymbol &s = out.symbols[i];
     if (!i || homes[i] != homes[i - 1])
       end = 0;
+    if (isInSection(s) && (out.sections[s.section].flags & SHF_EXECINSTR))
+      end = alignTo(end, out.sections[s.section].align);
     s.value = end + in.signedNumber();
     end = s.value + s.size;
   }
   uint64_t number = 0;
   for (MapSymbol &s : out.symbols) {
-    number += in.signedNumber();
-    auto name = nameOf(number++);
-    if (!name)
-      return name.takeError();
-    s.name = *name;
+    if (Error e = readName(number, s.name))
+      return e;
     if (Error e = checkSymbol(s))
       return e;
   }

@@ -29,9 +29,11 @@ public:
   llvm::Error read();
 
 private:
+  llvm::Error readName(uint64_t &next, llvm::StringRef &out);
   llvm::Error readSections();
   llvm::Error checkSection(const MapSection &section) const;
   llvm::Error readDifferences(MapSection &section);
+  llvm::Error readSizes();
   llvm::Error readSymbols();
   llvm::Error readRelocations();
   llvm::Error readFrames();

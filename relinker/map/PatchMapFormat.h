@@ -29,7 +29,7 @@ using llvm::support::ulittle32_t;
 constexpr char sectionName[] = ".patch.map";
 constexpr char magic[16] = {'r', 'e', 'l', 'i', 'n', 'k', ' ',  'm',
                             'a', 'p', 0,   0,   0,   0,   '\r', '\n'};
-constexpr uint32_t formatVersion = 2;
+constexpr uint32_t formatVersion = 3;
 
 enum class BlockKind : uint32_t {
   Inputs = 1,
@@ -44,7 +44,7 @@ enum class BlockKind : uint32_t {
 /// Block table entries follow the header, the blocks follow them.
 struct Header {
   char magic[16];
-  ulittle32_t version, flags; ///< 2, 0
+  ulittle32_t version, flags; ///< 3, 0
   ulittle32_t blockCount, blockEntrySize;
 };
 static_assert(sizeof(Header) == 32);
