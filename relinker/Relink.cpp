@@ -105,11 +105,16 @@ Expected<Report> relink(const Config &config) {
     return finish(config, app, *files, "", plan, {}, pending);
   if (Error e = plan.indexObjects())
     return e;
+  size_t notes = plan.notes.size();
   auto originals = config.originals.empty() && config.useMap
                        ? originalsFromMap(app, **target, plan)
                        : readPatch(config, config.originals, app, **target, 0);
   if (!originals)
     return originals.takeError();
+  // Why the map is not used, which may be why what follows fails.
+  std::string unusedMap;
+  if (originals->empty() && plan.notes.size() > notes)
+    unusedMap = plan.notes.back();
   auto reserve = readReserve(app);
   if (!reserve)
     return reserve.takeError();
@@ -134,7 +139,8 @@ Expected<Report> relink(const Config &config) {
     return e;
   if (Error e = chooseByRules(config, app, *index, imports, unwind, **target,
                               plan))
-    return e;
+    return unusedMap.empty() ? std::move(e)
+                             : makeError(toString(std::move(e)) + "\n>>> " + unusedMap);
   if (plan.isNothingToDo())
     return finish(config, app, *files, index->sourceFile, plan, {}, pending);
 
