@@ -208,7 +208,7 @@ Expected<StringMap<size_t>> PatchMap::definersOf(const StringSet<> &wanted) {
 
 /// Each part's length for each input; every length takes a byte, so that a lie
 /// ends with them.
-Error PatchMap::readShapes(DetailGroup &group) {
+Error PatchMap::readLengths(DetailGroup &group) {
   if (!group.ends.empty() || group.parts.empty())
     return Error::success();
   constexpr size_t mostParts = 64;
@@ -225,12 +225,19 @@ Error PatchMap::readShapes(DetailGroup &group) {
         return error("has a part of an object that is too long");
       group.ends.push_back(end += length);
     }
-  if (!in.isGood())
-    return error("has a truncated object");
-  for (size_t i = 0; i < at.size(); ++i) {
-    if (Error e = open(*group.parts[i]))
+  return in.isGood() ? Error::success() : error("has a truncated object");
+}
+
+Error PatchMap::openParts(DetailGroup &group) {
+  if (Error e = readLengths(group))
+    return e;
+  if (group.ends.empty())
+    return Error::success();
+  ArrayRef<uint64_t> ends = ArrayRef(group.ends).take_back(group.parts.size());
+  for (auto [part, end] : zip_equal(group.parts, ends)) {
+    if (Error e = open(*part))
       return e;
-    if (group.parts[i]->bytes.size() != at[i])
+    if (part->bytes.size() != end)
       return error("has objects of other lengths than it says");
   }
   return Error::success();
@@ -242,7 +249,7 @@ Expected<SmallVector<uint8_t, 0>> PatchMap::detailBytes(size_t input) {
       input -= group.lengths->count;
       continue;
     }
-    if (Error e = readShapes(group))
+    if (Error e = openParts(group))
       return e;
     SmallVector<uint8_t, 0> out;
     size_t count = group.ends.empty() ? 0 : group.parts.size();
@@ -262,7 +269,7 @@ Expected<bool> PatchMap::tellsOfAll() {
     return false;
   size_t told = 0;
   for (DetailGroup &group : groups) {
-    if (Error e = readShapes(group))
+    if (Error e = readLengths(group))
       return e;
     size_t parts = group.parts.size();
     uint64_t begin = 0; // of an input's first part

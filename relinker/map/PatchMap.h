@@ -136,7 +136,8 @@ private:
     /// Input by input: where in each part its bytes end.
     std::vector<uint64_t> ends;
   };
-  llvm::Error readShapes(DetailGroup &group);
+  llvm::Error readLengths(DetailGroup &group);
+  llvm::Error openParts(DetailGroup &group);
   llvm::Expected<llvm::SmallVector<uint8_t, 0>> detailBytes(size_t input);
   llvm::Error open(Block &block);
   llvm::Error readBlocks();
