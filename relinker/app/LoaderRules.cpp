@@ -454,7 +454,7 @@ void Checker::checkRelocations(uint64_t address, uint64_t size,
       relative = 0;
     }
     if (!last || place < last->p_vaddr || place - last->p_vaddr >= last->p_memsz)
-      last = loadAt(place, 8);
+      last = loadAt(place, type == R_X86_64_COPY ? 1 : 8); // a copy may be a bool
     if (type != R_X86_64_NONE && (!last || (!(last->p_flags & PF_W) && !textrel)))
       return report("reloc-place", Twine(what) + " entry " +
                                        Twine(i / sizeof(Rela)) + " changes " +

@@ -38,8 +38,11 @@ private:
   Error refuseUnsupported() const;
   void noteReplacements();
   void notePlaces();
+  void nameOfTarget(const LinkTarget &target);
   Error leaveOutReplaced();
-  Expected<SmallVector<char, 0>> completePatch(const LinkInput &input);
+  std::string nameOfCopied(const Object &program, unsigned symbol) const;
+  Expected<SmallVector<char, 0>> completePatch(const LinkInput &input,
+                                               const Object &app);
   void addAliases(Object &object, const ObjectSymbol &entry,
                   const Replacement &r);
   Expected<std::vector<std::string>> arguments(WholeLink &link);
@@ -49,7 +52,18 @@ private:
   const Plan &plan;
   const LinkInputs &inputs;
   Program program;
+  /// What the patch calls something of the app, where the next link calls it
+  /// otherwise.
+  struct OtherName {
+    std::string name;
+    const Program::Copy *copy = nullptr; ///< the library has it: its name there
+    uint64_t offset = 0;                 ///< in `copy`
+  };
+  StringMap<OtherName> otherNames;
 };
+
+/// Without the version, if it is what the name alone means.
+StringRef plainLinkName(StringRef name) { return name.split("@@").first; }
 
 Error FullRelink::refuseUnsupported() const {
   auto refuse = [&](const Twine &what) {
@@ -71,6 +85,39 @@ void FullRelink::noteReplacements() {
     program.replaced[r.address] = {r.size, r.entryName, !r.originalName.empty()};
 }
 
+/// What other modules may see keeps its name, by which the patch means it too; a
+/// hidden one would take it from them. What the app has a copy of is the library's.
+/// All else gets a name of its own.
+void FullRelink::nameOfTarget(const LinkTarget &t) {
+  if (t.type != STT_TLS)
+    for (const Program::Copy &c : program.copies)
+      if (t.address - c.address < std::max<uint64_t>(c.size, 1)) {
+        otherNames[t.linkName] = {"", &c, t.address - c.address};
+        return;
+      }
+  bool isTaken = false;
+  for (const ProgramSymbol &s : program.symbols) {
+    if (s.binding == STB_LOCAL)
+      continue;
+    StringRef name = plainLinkName(s.name);
+    bool isHidden = s.visibility == STV_HIDDEN || s.visibility == STV_INTERNAL;
+    bool isThis = s.type == STT_GNU_IFUNC || // the patch has its PLT entry
+                  (s.address == t.address &&
+                   (s.type == STT_TLS) == (t.type == STT_TLS));
+    if (isThis && !isHidden && !name.contains('@') &&
+        name == plainLinkName(t.name)) {
+      otherNames[t.linkName] = {name.str()};
+      return;
+    }
+    isTaken |= name == t.linkName;
+  }
+  std::string name = t.linkName;
+  if (isTaken)
+    otherNames[t.linkName] = {name += ".relink.place"};
+  program.places.push_back(
+      {name, t.address, t.size, t.type, STB_GLOBAL, STV_HIDDEN, 0, 0});
+}
+
 /// What the patch refers to in the app. The loader's entry points as well: in a
 /// stripped program nothing names them.
 void FullRelink::notePlaces() {
@@ -78,8 +125,7 @@ void FullRelink::notePlaces() {
     if ((t.kind == LinkTarget::Kind::Address ||
          t.kind == LinkTarget::Kind::Export) &&
         (t.type == STT_TLS || !program.replaced.contains(t.address)))
-      program.places.push_back({t.linkName, t.address, t.size, t.type,
-                                STB_GLOBAL, STV_HIDDEN, 0, 0});
+      nameOfTarget(t);
   auto add = [&](StringRef name, uint64_t address) {
     if (address)
       program.places.push_back(
@@ -136,17 +182,29 @@ void FullRelink::addAliases(Object &object, const ObjectSymbol &entry,
     s.value = entry.value;
     s.size = entry.size;
   };
+  for (const ProgramSymbol &s : program.symbols)
+    if (s.address == r.address && s.type == STT_FUNC && s.binding != STB_LOCAL) {
+      add(s.name, s.binding, s.visibility);
+      names.insert(plainLinkName(s.name));
+    }
   for (const LinkTarget &t : plan.targets)
     if (t.type != STT_TLS && t.address == r.address &&
         (t.kind == LinkTarget::Kind::Address || t.kind == LinkTarget::Kind::Export))
       add(t.linkName, STB_GLOBAL, STV_HIDDEN);
-  for (const ProgramSymbol &s : program.symbols)
-    if (s.address == r.address && s.type == STT_FUNC && s.binding != STB_LOCAL)
-      add(s.name, s.binding, s.visibility);
+}
+
+/// As the program's own object calls it, with a version if it has to.
+std::string FullRelink::nameOfCopied(const Object &app, unsigned symbol) const {
+  StringRef name = image.dynamicName(image.dynamicSymbols()[symbol]);
+  for (const ObjectSymbol &s : app.symbols)
+    if (!s.isDefined() && StringRef(s.name).split('@').first == name)
+      return s.name;
+  return name.str();
 }
 
 /// Composed for a splice, the patch lacks the names that a link needs.
-Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input) {
+Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input,
+                                                         const Object &app) {
   std::vector<std::string> groups;
   auto object = readObject({{input.bytes.data(), input.bytes.size()}, input.name},
                            groups, 0);
@@ -158,6 +216,17 @@ Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input)
         addAliases(**object, s, r);
         break;
       }
+  DenseMap<const ObjectSymbol *, uint64_t> offsets;
+  for (ObjectSymbol &s : (*object)->symbols)
+    if (auto other = otherNames.find(s.name);
+        !s.isDefined() && other != otherNames.end()) {
+      const OtherName &o = other->second;
+      s.name = o.copy ? nameOfCopied(app, o.copy->symbol) : o.name;
+      offsets[&s] = o.offset;
+    }
+  for (ObjectSection &s : (*object)->sections)
+    for (ObjectRelocation &r : s.relocations)
+      r.addend += offsets.lookup(r.symbol);
   addPropertyNote(**object, image.ibt, image.shstk);
   return writeObject(**object);
 }
@@ -181,7 +250,6 @@ Expected<std::unique_ptr<MemoryBuffer>> FullRelink::link() {
     return e;
   program.keepsStartUp = true;
   noteReplacements();
-  notePlaces();
   DelinkConfig delinkConfig;
   delinkConfig.app = config.app;
   delinkConfig.debugFile = config.debugFile;
@@ -190,6 +258,7 @@ Expected<std::unique_ptr<MemoryBuffer>> FullRelink::link() {
     return e;
   if (Error e = leaveOutReplaced())
     return e;
+  notePlaces();
   auto object = buildObject(program, delinkConfig, nullptr, nullptr);
   if (!object)
     return object.takeError();
@@ -198,7 +267,7 @@ Expected<std::unique_ptr<MemoryBuffer>> FullRelink::link() {
   for (const LinkInput &input : inputs.objects) {
     if (StringRef(input.name).starts_with("stand-in for "))
       continue;
-    auto bytes = completePatch(input);
+    auto bytes = completePatch(input, **object);
     if (!bytes)
       return bytes.takeError();
     link.inputs.push_back({input.name, std::move(*bytes)});
