@@ -148,6 +148,11 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
                                     : formatv("these {0} inputs", *r.allInputs).str());
     return;
   }
+  if (r.nothingToDo && !r.sameFunctions) {
+    os << formatv("{0}{1}: nothing to do: the app has all that the patch defines\n",
+                  r.written ? "" : "(dry run) ", r.output);
+    return;
+  }
   if (r.nothingToDo) {
     os << formatv("{0}{1}: nothing to do: all {2} functions of the patch are the "
                   "app's own\n",

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FunctionSearch.h"
+#include "Split.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace llvm;
@@ -29,8 +30,26 @@ FunctionSearch::FunctionSearch(const Image &image, const UnwindTable &unwind)
   llvm::sort(bySize);
 }
 
-/// The longest run of bytes between relocated fields. An instruction that
-/// linkers relax starts up to four bytes in front of its field.
+/// Bytes in front of a field, and from its start on, that the linker may write.
+/// An instruction that it relaxes starts up to four bytes in front of the field; a
+/// call of a TLS sequence ends behind it.
+static std::pair<uint64_t, uint64_t> rewritten(uint32_t type) {
+  switch (type) {
+  case R_X86_64_GOTPCREL:
+  case R_X86_64_GOTPCRELX:
+  case R_X86_64_REX_GOTPCRELX:
+  case R_X86_64_GOTTPOFF:
+  case R_X86_64_TLSGD:
+  case R_X86_64_TLSLD:
+  case R_X86_64_GOTPC32_TLSDESC:
+  case R_X86_64_TLSDESC_CALL:
+    return {4, 8};
+  default:
+    return {0, fieldSize(type)};
+  }
+}
+
+/// The longest run of bytes that the linker leaves alone.
 static std::pair<uint64_t, uint64_t> longestRun(const ObjectSymbol &f,
                                                 uint64_t *total) {
   uint64_t at = f.value, end = f.value + f.size, sum = 0;
@@ -45,8 +64,9 @@ static std::pair<uint64_t, uint64_t> longestRun(const ObjectSymbol &f,
   for (const ObjectRelocation &r : f.section->relocations) {
     if (r.offset < f.value || r.offset >= end)
       continue;
-    run(r.offset - std::min<uint64_t>(r.offset, 4));
-    at = std::max(at, r.offset + 8);
+    auto [before, from] = rewritten(r.type);
+    run(r.offset - std::min(r.offset, before));
+    at = std::max(at, r.offset + from);
   }
   run(end);
   if (total)

@@ -525,10 +525,9 @@ Error compareWithOriginal(const Config &config, const Image &image,
   AppComparison(config, image, index, imports, unwind, target, before, true)
       .run();
   ObjectComparison(target, plan, before).run();
-  // What the map does not tell of, such as what link-time optimization made.
-  if (!plan.mapped.empty())
-    AppComparison(config, image, index, imports, unwind, target, plan, false)
-        .runRest();
+  // What those do not define, such as what link-time optimization made, or templates
+  // that only the fix uses, and another object of the app did before.
+  AppComparison(config, image, index, imports, unwind, target, plan, false).runRest();
   findTwins(index, target, plan);
   return Error::success();
 }

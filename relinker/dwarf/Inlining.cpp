@@ -234,6 +234,17 @@ Error refuseInlined(const Image &image, const Plan &plan,
   }
   if (places.size() > mostListed)
     lines += "\n>>> and " + std::to_string(places.size() - mostListed) + " more";
+  // Of inline functions and templates the app has one object's, and compilers don't
+  // make the same of them in each.
+  auto isWeak = [&](const InlinedPlace &p) {
+    return plan.replacements[p.function].body->isWeak();
+  };
+  auto weak = find_if(places, isWeak);
+  if (weak != places.end() && !plan.before)
+    lines += "\n>>> another object's " + shown(plan.replacements[weak->function].body->name) +
+             " may be in the app; --orig FILE, the object before the fix, tells "
+             "whether the fix changes it\n>>> remedy: --keep " +
+             plan.replacements[weak->function].body->name + " if it does not";
   return refuse(Refusal::Inlined,
                 image.path + ": " + listed(functions) +
                     (functions.size() == 1 ? " is" : " are") +

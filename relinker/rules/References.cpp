@@ -252,9 +252,14 @@ named:
     message += "\n>>> " + image.path +
                " was stripped, so its own local and "
                "hidden symbols are not known";
+  // A static program loads none.
+  StringRef last = image.isStatic()
+                       ? "the archive that defines it (such as libc.a) as a "
+                         "further file of the patch"
+                       : "-l LIBRARY";
   return makeError(message + "\n>>> remedy: --bind " + s.name +
-                   "=file.c:name or 0xADDR, --symbol " + s.name +
-                   "=0xADDR, or -l LIBRARY");
+                   "=file.c:name or 0xADDR, --symbol " + s.name + "=0xADDR, or " +
+                   last);
 }
 
 /// Rule 8, first match wins; definitions in the patch were looked at before.

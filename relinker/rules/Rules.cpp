@@ -54,6 +54,7 @@ private:
                         ArrayRef<const AppSymbol *> found, bool contested);
   bool isForeign(const Object &object, const ObjectSymbol &symbol);
   bool isUnchanged(const ObjectSymbol &symbol) const;
+  bool isAllData() const;
   Error checkAnyReplaced() const;
   Error checkClones() const;
   Error checkSharedCode() const;
@@ -176,13 +177,21 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
   if (!out.app && isUnchanged(s))
     wanted = false;
   else if (!out.app && !kept && plan.originalOf.count(&s) &&
-           (wanted || config.replace.empty()))
+           (wanted || config.replace.empty())) {
+    // With all its names, locals too, the app would show it.
+    if (index.hasFullTable && !index.files.empty() && !wanted) {
+      plan.notes.push_back(shown(s.name) + ", which the patch changes, is not in " +
+                           image.path + " and is left out");
+      return Error::success();
+    }
     return makeError(
         image.path + ": can't find " + shown(s.name) +
         ", which the patch changes: its code before the fix is not in the app, "
         "or too short to be certain of\n>>> remedy: give --orig the object that "
         "the app was linked from, --symbol " + s.name +
-        "=0xADDR, or --debug-file FILE");
+        "=0xADDR, or --debug-file FILE\n>>> remedy: --keep " + s.name +
+        " if the app lacks it, because nothing called it");
+  }
   if (wanted && !out.app) {
     std::string message =
         image.path + ": has no function " + shown(s.name) + " to replace";
@@ -526,6 +535,21 @@ Error Chooser::checkSharedCode() const {
 }
 
 /// A patch that replaces nothing is a mistake.
+/// Of a patch without functions: whether the app has all of it.
+bool Chooser::isAllData() const {
+  for (auto &object : plan.objects)
+    for (const ObjectSymbol &s : object->symbols) {
+      if (!s.isDefined() || s.isSection() || s.name.empty() || s.type == STT_FILE)
+        continue;
+      auto decision = plan.decisions.find(&s);
+      if (decision == plan.decisions.end() ||
+          decision->second.action != Action::Bind ||
+          any_of(plan.remarks, [&](const Remark &r) { return r.about == &s; }))
+        return false;
+    }
+  return true;
+}
+
 Error Chooser::checkAnyReplaced() const {
   if (!plan.replacements.empty() || !plan.interpositions.empty() ||
       plan.sameFunctions)
@@ -535,6 +559,8 @@ Error Chooser::checkAnyReplaced() const {
     for (const ObjectSymbol &s : object->symbols)
       if (s.isDefined() && s.isFunction() && !isOutlinedPart(s.name))
         names += "\n>>> the patch defines: " + shown(s.name);
+  if (names.empty() && isAllData())
+    return Error::success();
   return makeError(
       image.path + ": the patch replaces nothing in it" +
       (names.empty() ? "\n>>> the patch defines no function" : names) +
