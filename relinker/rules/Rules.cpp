@@ -537,14 +537,16 @@ Error Chooser::checkSharedCode() const {
 /// A patch that replaces nothing is a mistake.
 /// Of a patch without functions: whether the app has all of it.
 bool Chooser::isAllData() const {
+  DenseSet<const ObjectSymbol *> differing;
+  for (const Remark &r : plan.remarks)
+    differing.insert(r.about);
   for (auto &object : plan.objects)
     for (const ObjectSymbol &s : object->symbols) {
       if (!s.isDefined() || s.isSection() || s.name.empty() || s.type == STT_FILE)
         continue;
       auto decision = plan.decisions.find(&s);
       if (decision == plan.decisions.end() ||
-          decision->second.action != Action::Bind ||
-          any_of(plan.remarks, [&](const Remark &r) { return r.about == &s; }))
+          decision->second.action != Action::Bind || differing.contains(&s))
         return false;
     }
   return true;
