@@ -26,6 +26,9 @@ using namespace llvm::ELF;
 namespace relink {
 namespace {
 
+/// Without the version, if it is what the name alone means.
+StringRef plainLinkName(StringRef name) { return name.split("@@").first; }
+
 class FullRelink {
 public:
   FullRelink(const Config &config, const Image &image, const Target &target,
@@ -40,9 +43,8 @@ private:
   void notePlaces();
   void nameOfTarget(const LinkTarget &target);
   Error leaveOutReplaced();
-  std::string nameOfCopied(const Object &program, unsigned symbol) const;
-  Expected<SmallVector<char, 0>> completePatch(const LinkInput &input,
-                                               const Object &app);
+  std::string nameOfCopied(unsigned symbol) const;
+  Expected<SmallVector<char, 0>> completePatch(const LinkInput &input);
   void addAliases(Object &object, const ObjectSymbol &entry,
                   const Replacement &r);
   Expected<std::vector<std::string>> arguments(WholeLink &link);
@@ -60,10 +62,13 @@ private:
     uint64_t offset = 0;                 ///< in `copy`
   };
   StringMap<OtherName> otherNames;
+  std::vector<const Program::Copy *> copies; ///< by address
+  /// By name, without the version if that is what the name alone means.
+  StringMap<SmallVector<const ProgramSymbol *, 1>> globals;
+  /// What the program's object imports, by name without the version.
+  StringMap<StringRef> imported;
 };
 
-/// Without the version, if it is what the name alone means.
-StringRef plainLinkName(StringRef name) { return name.split("@@").first; }
 
 Error FullRelink::refuseUnsupported() const {
   auto refuse = [&](const Twine &what) {
@@ -89,30 +94,28 @@ void FullRelink::noteReplacements() {
 /// hidden one would take it from them. What the app has a copy of is the library's.
 /// All else gets a name of its own.
 void FullRelink::nameOfTarget(const LinkTarget &t) {
-  if (t.type != STT_TLS)
-    for (const Program::Copy &c : program.copies)
-      if (t.address - c.address < std::max<uint64_t>(c.size, 1)) {
-        otherNames[t.linkName] = {"", &c, t.address - c.address};
-        return;
-      }
-  bool isTaken = false;
-  for (const ProgramSymbol &s : program.symbols) {
-    if (s.binding == STB_LOCAL)
-      continue;
-    StringRef name = plainLinkName(s.name);
-    bool isHidden = s.visibility == STV_HIDDEN || s.visibility == STV_INTERNAL;
-    bool isThis = s.type == STT_GNU_IFUNC || // the patch has its PLT entry
-                  (s.address == t.address &&
-                   (s.type == STT_TLS) == (t.type == STT_TLS));
-    if (isThis && !isHidden && !name.contains('@') &&
-        name == plainLinkName(t.name)) {
-      otherNames[t.linkName] = {name.str()};
+  auto behind = llvm::upper_bound(copies, t.address,
+                                  [](uint64_t a, auto *c) { return a < c->address; });
+  if (t.type != STT_TLS && behind != copies.begin()) {
+    const Program::Copy &c = **std::prev(behind);
+    if (t.address - c.address < std::max<uint64_t>(c.size, 1)) {
+      otherNames[t.linkName] = {"", &c, t.address - c.address};
       return;
     }
-    isTaken |= name == t.linkName;
+  }
+  StringRef plain = plainLinkName(t.name);
+  for (const ProgramSymbol *s : globals.lookup(plain)) {
+    bool isHidden = s->visibility == STV_HIDDEN || s->visibility == STV_INTERNAL;
+    bool isThis = s->type == STT_GNU_IFUNC || // the patch has its PLT entry
+                  (s->address == t.address &&
+                   (s->type == STT_TLS) == (t.type == STT_TLS));
+    if (isThis && !isHidden && !plain.contains('@')) {
+      otherNames[t.linkName] = {plain.str()};
+      return;
+    }
   }
   std::string name = t.linkName;
-  if (isTaken)
+  if (globals.contains(name))
     otherNames[t.linkName] = {name += ".relink.place"};
   program.places.push_back(
       {name, t.address, t.size, t.type, STB_GLOBAL, STV_HIDDEN, 0, 0});
@@ -121,6 +124,12 @@ void FullRelink::nameOfTarget(const LinkTarget &t) {
 /// What the patch refers to in the app. The loader's entry points as well: in a
 /// stripped program nothing names them.
 void FullRelink::notePlaces() {
+  for (const Program::Copy &c : program.copies)
+    copies.push_back(&c);
+  llvm::sort(copies, [](auto *a, auto *b) { return a->address < b->address; });
+  for (const ProgramSymbol &s : program.symbols)
+    if (s.binding != STB_LOCAL)
+      globals[plainLinkName(s.name)].push_back(&s);
   for (const LinkTarget &t : plan.targets)
     if ((t.kind == LinkTarget::Kind::Address ||
          t.kind == LinkTarget::Kind::Export) &&
@@ -194,17 +203,14 @@ void FullRelink::addAliases(Object &object, const ObjectSymbol &entry,
 }
 
 /// As the program's own object calls it, with a version if it has to.
-std::string FullRelink::nameOfCopied(const Object &app, unsigned symbol) const {
+std::string FullRelink::nameOfCopied(unsigned symbol) const {
   StringRef name = image.dynamicName(image.dynamicSymbols()[symbol]);
-  for (const ObjectSymbol &s : app.symbols)
-    if (!s.isDefined() && StringRef(s.name).split('@').first == name)
-      return s.name;
-  return name.str();
+  auto known = imported.find(name);
+  return (known == imported.end() ? name : known->second).str();
 }
 
 /// Composed for a splice, the patch lacks the names that a link needs.
-Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input,
-                                                         const Object &app) {
+Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input) {
   std::vector<std::string> groups;
   auto object = readObject({{input.bytes.data(), input.bytes.size()}, input.name},
                            groups, 0);
@@ -221,7 +227,7 @@ Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input,
     if (auto other = otherNames.find(s.name);
         !s.isDefined() && other != otherNames.end()) {
       const OtherName &o = other->second;
-      s.name = o.copy ? nameOfCopied(app, o.copy->symbol) : o.name;
+      s.name = o.copy ? nameOfCopied(o.copy->symbol) : o.name;
       offsets[&s] = o.offset;
     }
   for (ObjectSection &s : (*object)->sections)
@@ -262,12 +268,15 @@ Expected<std::unique_ptr<MemoryBuffer>> FullRelink::link() {
   auto object = buildObject(program, delinkConfig, nullptr, nullptr);
   if (!object)
     return object.takeError();
+  for (const ObjectSymbol &s : (*object)->symbols)
+    if (!s.isDefined())
+      imported[StringRef(s.name).split('@').first] = s.name;
   WholeLink link;
   link.inputs.push_back({image.path, writeObject(**object)});
   for (const LinkInput &input : inputs.objects) {
     if (StringRef(input.name).starts_with("stand-in for "))
       continue;
-    auto bytes = completePatch(input, **object);
+    auto bytes = completePatch(input);
     if (!bytes)
       return bytes.takeError();
     link.inputs.push_back({input.name, std::move(*bytes)});
