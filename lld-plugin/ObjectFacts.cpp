@@ -228,7 +228,11 @@ ObjectFacts::Keep ObjectFacts::keepOf(uint32_t i) const {
     return Keep::No;
   if (h.sh_type == SHT_NOBITS)
     return Keep::NoBits;
-  if ((h.sh_flags & SHF_MERGE) || !places[i] || contents(i).empty())
+  // lld merges none with relocations.
+  bool isMerged = (h.sh_flags & SHF_MERGE) && relasOf(i).empty();
+  // Of the compiler's table of entries EntryTable has made another, of offsets.
+  bool isRemade = seenHeaders[i].sh_size < h.sh_size;
+  if (isMerged || isRemade || !places[i] || contents(i).empty())
     return Keep::No;
   return Keep::Placed;
 }

@@ -216,6 +216,21 @@ void ObjectBuilder::addPlace(const ProgramSymbol &s) {
   if (s.type == STT_TLS) {
     m = inThread(s.address, true);
   } else {
+    // lld has an indirect function's name at its PLT entry.
+    auto stub = program.stubs.find(s.address);
+    ObjectSymbol *ifunc = stub != program.stubs.end() &&
+                                  stub->second.kind == Reference::Kind::Ifunc
+                              ? ifuncs.lookup(stub->second.target)
+                              : nullptr;
+    if (ifunc) {
+      ObjectSymbol &out = object->addSymbol(s.name);
+      std::string name = std::move(out.name);
+      out = *ifunc;
+      out.name = std::move(name);
+      out.binding = STB_GLOBAL;
+      out.visibility = STV_HIDDEN;
+      return;
+    }
     Piece *p = program.pieceAt(s.address);
     if (!p)
       p = program.pieceEndingAt(s.address);

@@ -134,14 +134,14 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) 
   if (Piece *before = program.pieceEndingAt(r.target))
     if (before->output)
       return inPiece(*before, r.target, false);
-  // crtbegin compares two names of one place: its empty .tm_clone_table, aligned
-  // behind data that ends elsewhere.
+  // crtbegin compares two names of one place, its empty .tm_clone_table: between two
+  // sections, where the one ends elsewhere and the other is aligned higher.
   Piece *from = program.pieceAt(r.place);
-  constexpr uint64_t tableAlign = 8;
-  for (uint64_t gap = 1; from && from->isStartUp && gap < tableAlign; ++gap)
-    if (Piece *before = program.pieceEndingAt(r.target - gap))
-      if (before->output)
-        return inPiece(*before, r.target, false);
+  constexpr uint64_t mostGap = 64;
+  for (uint64_t gap = 1; from && from->isStartUp && gap < mostGap; ++gap)
+    for (Piece *near : {program.pieceEndingAt(r.target - gap), program.pieceAt(r.target + gap)})
+      if (near && near->output)
+        return inPiece(*near, r.target, false);
   return program.error("the reference at " + program.describe(r.place) +
                        " leads to " + program.describe(r.target) +
                        ", where the program has nothing of its own\n>>> it may "

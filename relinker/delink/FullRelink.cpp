@@ -106,10 +106,12 @@ void FullRelink::nameOfTarget(const LinkTarget &t) {
   StringRef plain = plainLinkName(t.name);
   for (const ProgramSymbol *s : globals.lookup(plain)) {
     bool isHidden = s->visibility == STV_HIDDEN || s->visibility == STV_INTERNAL;
+    bool isInObject = s->type == STT_TLS || program.pieceAt(s->address) ||
+                      program.pieceEndingAt(s->address);
     bool isThis = s->type == STT_GNU_IFUNC || // the patch has its PLT entry
                   (s->address == t.address &&
                    (s->type == STT_TLS) == (t.type == STT_TLS));
-    if (isThis && !isHidden && !plain.contains('@')) {
+    if (isThis && isInObject && !isHidden && !plain.contains('@')) {
       otherNames[t.linkName] = {plain.str()};
       return;
     }
