@@ -42,4 +42,13 @@ json::Value toJsonError(StringRef text) {
       {"version", 1}, {"written", false}, {"error", std::move(out)}};
 }
 
+std::string listed(ArrayRef<std::string> names) {
+  std::string out;
+  for (size_t i = 0; i < names.size() && i < 3; ++i)
+    out += (i ? ", " : "") + names[i];
+  if (names.size() > 3)
+    out += " and " + std::to_string(names.size() - 3) + " more";
+  return out;
+}
+
 } // namespace relink

@@ -13,6 +13,7 @@
 #ifndef RELINK_DIAGNOSTIC_H
 #define RELINK_DIAGNOSTIC_H
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/JSON.h"
 
@@ -21,6 +22,9 @@ namespace relink {
 /// An object with `message`, `context`, `remedies`, and, for a refusal that
 /// --accept takes, `refusal` and `rule`.
 llvm::json::Value toJsonError(llvm::StringRef text);
+
+/// The first three, and how many there are more.
+std::string listed(llvm::ArrayRef<std::string> names);
 
 } // namespace relink
 

@@ -14,6 +14,7 @@
 
 #include "Inlining.h"
 #include "AddressMap.h"
+#include "Diagnostic.h"
 #include "Error.h"
 #include "FunctionNames.h"
 #include "History.h"
@@ -197,15 +198,6 @@ void InlineSearch::run() {
                  return key(a) == key(b);
                }),
                places.end());
-}
-
-std::string listed(ArrayRef<std::string> names) {
-  std::string out;
-  for (size_t i = 0; i < names.size() && i < 3; ++i)
-    out += (i ? ", " : "") + names[i];
-  if (names.size() > 3)
-    out += " and " + std::to_string(names.size() - 3) + " more";
-  return out;
 }
 
 Error refuseInlined(const Image &image, const Plan &plan,

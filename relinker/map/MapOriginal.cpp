@@ -6,11 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "MapOriginal.h"
+#include "Diagnostic.h"
 #include "Error.h"
 #include "PatchMap.h"
 #include "Record.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/Path.h"
 #include <map>
@@ -252,7 +252,9 @@ Expected<std::unique_ptr<Object>> Builder::build() {
 
 class Finder {
 public:
-  Finder(PatchMap &map, const Object &patch) : map(map), patch(patch) {
+  /// \p definers: of what the patch's objects define for others, which inputs did.
+  Finder(PatchMap &map, const StringMap<size_t> &definers, const Object &patch)
+      : map(map), definers(definers), patch(patch) {
     for (const ObjectSymbol &s : patch.symbols) {
       if (!s.file.empty())
         sources.insert(s.file);
@@ -273,12 +275,13 @@ private:
            type == STT_TLS;
   }
   Expected<bool> isNew();
-  Error addCandidates();
+  void addCandidates();
   bool isCandidate(const MapInput &input) const;
   Expected<unsigned> inCommon(size_t input);
   unsigned nearness(const MapInput &input) const;
 
   PatchMap &map;
+  const StringMap<size_t> &definers;
   const Object &patch;
   StringSet<> sources, names, globals; ///< `names`: functions and variables
   SmallVector<size_t> candidates;
@@ -318,35 +321,29 @@ Expected<unsigned> Finder::inCommon(size_t input) {
 
 /// By the names of source and object; if none has them, what defines its
 /// functions and variables.
-Error Finder::addCandidates() {
+void Finder::addCandidates() {
   for (size_t i = 0; i < map.inputs().size(); ++i)
     if (isCandidate(map.inputs()[i]))
       candidates.push_back(i);
-  if (!candidates.empty() || globals.empty())
-    return Error::success();
-  auto definers = map.definersOf(globals);
-  if (!definers)
-    return definers.takeError();
+  if (!candidates.empty())
+    return;
   std::set<size_t> inputs;
-  for (const auto &entry : *definers)
-    inputs.insert(entry.second);
+  for (const auto &entry : globals)
+    if (auto it = definers.find(entry.first()); it != definers.end())
+      inputs.insert(it->second);
   candidates.append(inputs.begin(), inputs.end());
-  return Error::success();
 }
 
-/// The program has neither its name nor what it defines.
+/// Whether the program has nothing of what it defines, if no input is as the patch
+/// was.
 Expected<bool> Finder::isNew() {
-  if (!candidates.empty())
+  if (any_of(globals, [&](auto &g) { return definers.contains(g.first()); }))
     return false;
   return map.tellsOfAll();
 }
 
 Expected<std::optional<size_t>> Finder::find(std::string &why) {
-  if (Error e = addCandidates())
-    return e;
-  auto isAdded = isNew();
-  if (!isAdded || *isAdded)
-    return isAdded ? Expected<std::optional<size_t>>(std::nullopt) : isAdded.takeError();
+  addCandidates();
   std::optional<size_t> best;
   std::pair<unsigned, unsigned> most = {0, 0};
   bool isTied = false;
@@ -366,6 +363,13 @@ Expected<std::optional<size_t>> Finder::find(std::string &why) {
     best = i;
     most = score;
     why.clear();
+  }
+  if (!best && !isTied) {
+    auto isAdded = isNew();
+    if (!isAdded)
+      return isAdded.takeError();
+    if (*isAdded)
+      return std::nullopt;
   }
   if (!best)
     why = "no object that the program was linked of is what " + patch.name +
@@ -513,11 +517,19 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
     consumeError(record.takeError());
     return giveUp("it was patched since it was linked");
   }
+  StringSet<> globals;
+  for (auto &patch : plan.objects)
+    for (const ObjectSymbol &s : patch->symbols)
+      if (s.isDefined() && s.binding == STB_GLOBAL)
+        globals.insert(s.name);
+  auto definers = (*map)->definersOf(globals);
+  if (!definers)
+    return definers.takeError();
   SmallVector<size_t> chosen;
-  SmallVector<StringRef> added;
+  std::vector<std::string> added;
   for (auto &patch : plan.objects) {
     std::string why;
-    auto found = Finder(**map, *patch).find(why);
+    auto found = Finder(**map, *definers, *patch).find(why);
     if (!found)
       return found.takeError();
     if (*found && is_contained(chosen, **found))
@@ -534,7 +546,7 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
   }
   if (chosen.empty())
     return giveUp("no object that the program was linked of is what " +
-                  join(added, ", ") + " was");
+                  listed(added) + " was");
   Originals originals(app, target, **map);
   for (size_t i : chosen) {
     if (Error e = originals.add(i))
@@ -551,8 +563,9 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
                   (*map)->inputs()[*originals.changed].name() +
                   " was linked with");
   }
-  for (StringRef name : added)
-    plan.notes.push_back((name + " is new: the program was linked of no such object").str());
+  if (!added.empty())
+    plan.notes.push_back(listed(added) + (added.size() == 1 ? " is" : " are") +
+                         " new: the program was linked of no such object");
   return std::move(originals.objects);
 }
 

@@ -254,8 +254,8 @@ named:
                "hidden symbols are not known";
   // A static program loads none.
   StringRef last = image.isStatic()
-                       ? "the archive that defines it (such as libc.a) as a "
-                         "further file of the patch"
+                       ? "the object that defines it as a further file of the "
+                         "patch (ar x libc.a)"
                        : "-l LIBRARY";
   return makeError(message + "\n>>> remedy: --bind " + s.name +
                    "=file.c:name or 0xADDR, --symbol " + s.name + "=0xADDR, or " +

@@ -567,8 +567,9 @@ Error Chooser::checkAnyReplaced() const {
       image.path + ": the patch replaces nothing in it" +
       (names.empty() ? "\n>>> the patch defines no function" : names) +
       (index.hasFullTable ? ""
-                          : "\n>>> the app's symbol table was stripped: give "
-                            "--symbol NAME=0xADDR or --debug-file FILE"));
+                          : "\n>>> the app's symbol table was stripped: give --orig "
+                            "FILE, the object before the fix, --symbol NAME=0xADDR, or "
+                            "--debug-file FILE"));
 }
 
 Error Chooser::run() {
