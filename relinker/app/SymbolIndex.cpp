@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "SymbolIndex.h"
+#include "Record.h"
 #include "AddressMap.h"
 #include "DebugFile.h"
 #include "Error.h"
@@ -71,6 +72,19 @@ void SymbolIndex::add(AppSymbol symbol) {
   AppSymbol &added = symbols.emplace_back(std::move(symbol));
   known.insert({{added.address, added.name}, &added});
   byName[plainName(added.name)].push_back(&added);
+}
+
+AppSymbol *SymbolIndex::otherOfName(const AppSymbol &symbol) {
+  AppSymbol *out = nullptr;
+  for (const AppSymbol *s : find(plainName(symbol.name))) {
+    if (s->isLocal() || s->name != symbol.name)
+      continue;
+    if (out || s->address == symbol.address || s->type != symbol.type ||
+        s->source != AppSymbol::Source::Symtab || !s->isFunction())
+      return nullptr;
+    out = known.find({s->address, s->name})->second;
+  }
+  return out;
 }
 
 ArrayRef<const AppSymbol *> SymbolIndex::find(StringRef plain) const {
@@ -279,6 +293,12 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
   for (StringRef name : wanted.keys())
     if (auto [base, version] = splitVersion(name); !version.empty())
       versioned.insert(base);
+  // An earlier patch's body has the name in .symtab; in .dynsym the entry that leads
+  // there keeps it.
+  auto record = readRecord(image);
+  bool isPatched = record && *record;
+  if (!record)
+    consumeError(record.takeError());
   ArrayRef<Sym> dynamic = image.dynamicSymbols();
   for (unsigned i = 1; i < dynamic.size(); ++i) {
     const Sym &s = dynamic[i];
@@ -290,7 +310,10 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
         return;
       AppSymbol out = makeSymbol(s, known, AppSymbol::Source::Dynsym);
       out.dynamic = i;
-      index.add(std::move(out));
+      if (AppSymbol *moved = isPatched ? index.otherOfName(out) : nullptr)
+        moved->dynamic = i;
+      else
+        index.add(std::move(out));
     };
     bool hidden = image.hasHiddenVersion(i);
     if (!hidden)

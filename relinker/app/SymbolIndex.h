@@ -75,6 +75,8 @@ public:
 
 private:
   void add(AppSymbol symbol);
+  /// The only other global function of the name; it is in .symtab.
+  AppSymbol *otherOfName(const AppSymbol &symbol);
 
   std::deque<AppSymbol> symbols;
   /// By address and name: hostile tables have one name a million times.
