@@ -148,15 +148,12 @@ void printSummary(const Report &r, bool verbose, raw_ostream &os) {
                                     : formatv("these {0} inputs", *r.allInputs).str());
     return;
   }
-  if (r.nothingToDo && !r.sameFunctions) {
-    os << formatv("{0}{1}: nothing to do: the app has all that the patch defines\n",
-                  r.written ? "" : "(dry run) ", r.output);
-    return;
-  }
   if (r.nothingToDo) {
-    os << formatv("{0}{1}: nothing to do: all {2} functions of the patch are the "
-                  "app's own\n",
-                  r.written ? "" : "(dry run) ", r.output, r.sameFunctions);
+    std::string why = "the app has all that the patch defines";
+    if (r.sameFunctions)
+      why = formatv("all {0} functions of the patch are the app's own", r.sameFunctions);
+    os << formatv("{0}{1}: nothing to do: {2}\n", r.written ? "" : "(dry run) ",
+                  r.output, why);
     return;
   }
   os << formatv("{0}{1}: {2} replaced, {3} of the original's bytes changed, "

@@ -6,10 +6,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "SymbolIndex.h"
-#include "Record.h"
 #include "AddressMap.h"
 #include "DebugFile.h"
 #include "Error.h"
+#include "Record.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/LineIterator.h"

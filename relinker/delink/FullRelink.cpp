@@ -69,7 +69,6 @@ private:
   StringMap<StringRef> imported;
 };
 
-
 Error FullRelink::refuseUnsupported() const {
   auto refuse = [&](const Twine &what) {
     return program.error("can't be linked again as a whole: " + what +

@@ -252,7 +252,7 @@ Expected<std::unique_ptr<Object>> Builder::build() {
 
 class Finder {
 public:
-  /// \p definers: of what the patch's objects define for others, which inputs did.
+  /// \p definers: which inputs define what the patch does, too.
   Finder(PatchMap &map, const StringMap<size_t> &definers, const Object &patch)
       : map(map), definers(definers), patch(patch) {
     for (const ObjectSymbol &s : patch.symbols) {
@@ -394,8 +394,9 @@ void renameSource(const Object &patch, const MapInput &input, Plan &plan) {
 
 class Originals {
 public:
-  Originals(const Image &app, const Target &target, PatchMap &map)
-      : app(app), target(target), map(map) {}
+  Originals(const Image &app, const Target &target, PatchMap &map,
+            const StringMap<size_t> &definers)
+      : app(app), target(target), map(map), definers(definers) {}
   /// The object that input \p i was, or what of it defines \p names.
   Error add(size_t i, const StringSet<> *names = nullptr);
   /// An input whose code or data in the program are not what was linked.
@@ -411,6 +412,7 @@ private:
   const Image &app;
   const Target &target;
   PatchMap &map;
+  const StringMap<size_t> &definers; ///< as for Finder
 };
 
 Error Originals::add(size_t i, const StringSet<> *names) {
@@ -435,7 +437,7 @@ Error Originals::add(size_t i, const StringSet<> *names) {
   return Error::success();
 }
 
-/// Of \p names, which the plan defines: those that the program lacks.
+/// Of \p names, which the plan defines and no input does: those that none uses.
 Error Originals::findAbsent(const StringSet<> &names, Plan &plan) {
   auto tellsOfAll = map.tellsOfAll();
   if (!tellsOfAll)
@@ -452,25 +454,24 @@ Error Originals::findAbsent(const StringSet<> &names, Plan &plan) {
 }
 
 Error Originals::addOthers(Plan &plan) {
-  StringSet<> known, wanted;
+  StringSet<> known, undefined;
   for (auto &object : objects)
     for (const ObjectSymbol &s : object->symbols)
       if (s.isDefined() && !s.isLocal())
         known.insert(s.name);
+  std::map<size_t, StringSet<>> byInput;
   for (auto &object : plan.objects)
     for (const ObjectSymbol &s : object->symbols)
-      if (s.isDefined() && !s.isLocal() && !known.contains(s.name))
-        wanted.insert(s.name);
-  if (wanted.empty())
-    return Error::success();
-  if (Error e = findAbsent(wanted, plan))
-    return e;
-  auto definers = map.definersOf(wanted);
-  if (!definers)
-    return definers.takeError();
-  std::map<size_t, StringSet<>> byInput;
-  for (const auto &entry : *definers)
-    byInput[entry.second].insert(entry.first());
+      if (s.isDefined() && !s.isLocal() && !known.contains(s.name)) {
+        auto definer = definers.find(s.name);
+        if (definer == definers.end())
+          undefined.insert(s.name);
+        else
+          byInput[definer->second].insert(s.name);
+      }
+  if (!undefined.empty())
+    if (Error e = findAbsent(undefined, plan))
+      return e;
   for (const auto &[input, names] : byInput)
     if (Error e = add(input, &names))
       return e;
@@ -517,12 +518,12 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
     consumeError(record.takeError());
     return giveUp("it was patched since it was linked");
   }
-  StringSet<> globals;
+  StringSet<> defined; // for others
   for (auto &patch : plan.objects)
     for (const ObjectSymbol &s : patch->symbols)
-      if (s.isDefined() && s.binding == STB_GLOBAL)
-        globals.insert(s.name);
-  auto definers = (*map)->definersOf(globals);
+      if (s.isDefined() && !s.isLocal())
+        defined.insert(s.name);
+  auto definers = (*map)->definersOf(defined);
   if (!definers)
     return definers.takeError();
   SmallVector<size_t> chosen;
@@ -547,7 +548,7 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
   if (chosen.empty())
     return giveUp("no object that the program was linked of is what " +
                   listed(added) + " was");
-  Originals originals(app, target, **map);
+  Originals originals(app, target, **map, *definers);
   for (size_t i : chosen) {
     if (Error e = originals.add(i))
       return e;

@@ -534,7 +534,6 @@ Error Chooser::checkSharedCode() const {
                 "patch (__attribute__((alias)))");
 }
 
-/// A patch that replaces nothing is a mistake.
 /// Of a patch without functions: whether the app has all of it.
 bool Chooser::isAllData() const {
   DenseSet<const ObjectSymbol *> differing;
@@ -552,6 +551,7 @@ bool Chooser::isAllData() const {
   return true;
 }
 
+/// A patch that replaces nothing is a mistake.
 Error Chooser::checkAnyReplaced() const {
   if (!plan.replacements.empty() || !plan.interpositions.empty() ||
       plan.sameFunctions)
