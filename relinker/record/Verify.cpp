@@ -44,6 +44,7 @@ private:
   void checkOriginal();
   Error compareWithOriginal();
   Error checkPatches();
+  Expected<ArrayRef<HistoryEntry>> history();
   void checkRoutes();
   void followEntry(Route &route, uint64_t body, uint64_t entry);
   void print(raw_ostream &os) const;
@@ -57,7 +58,23 @@ private:
   uint64_t changed = 0;
   std::vector<Finding> findings;
   std::vector<Route> routes;
+  std::vector<HistoryEntry> patches; ///< read when first asked for
+  std::string untold;                ///< why older ones are not known
+  std::string stacked;               ///< of --original: which patch it is before
 };
+
+/// All patches, the last one first.
+Expected<ArrayRef<HistoryEntry>> Verifier::history() {
+  if (patches.empty()) {
+    auto read = readHistory(options.file, untold);
+    if (!read)
+      return read.takeError();
+    patches = std::move(*read);
+    if (patches.size() == 1)
+      untold.clear(); // checkOriginal() says it
+  }
+  return ArrayRef(patches);
+}
 
 void Verifier::checkEdits() {
   for (const RecordedEdit &e : record.edits) {
@@ -97,7 +114,8 @@ void Verifier::checkOriginal() {
     find(0, 0, "the original's hash is not the one on record");
 }
 
-/// Byte by byte, where the original itself is at hand.
+/// Byte by byte, where the original itself is at hand. Before an older patch its
+/// hash tells, which the restored file's has to be.
 Error Verifier::compareWithOriginal() {
   if (options.original.empty())
     return Error::success();
@@ -106,9 +124,28 @@ Error Verifier::compareWithOriginal() {
     return original.takeError();
   ArrayRef<uint8_t> theirs = arrayRefFromStringRef((*original)->getBuffer());
   ArrayRef<uint8_t> ours = before;
+  if (theirs == ours)
+    return Error::success();
+  auto all = history();
+  if (!all)
+    return all.takeError();
+  FileHash hash = hashFile(theirs);
+  for (size_t i = 1; i < all->size(); ++i)
+    if ((*all)[i].record.isOriginal(hash)) {
+      stacked = formatv("{0} is the file before patch {1} of {2}",
+                        options.original, all->size() - i, all->size());
+      return Error::success();
+    }
+  std::string others;
+  if (all->size() > 1)
+    others = formatv("\n>>> nor is it the file before one of the other {0} patches",
+                     all->size() - 1);
+  if (!untold.empty())
+    others += "\n>>> " + untold;
   if (theirs.size() != ours.size()) {
     find(0, 0, options.original + " has " + Twine(theirs.size()) +
-                   " bytes, and the patched original had " + Twine(ours.size()));
+                   " bytes, and the patched original had " + Twine(ours.size()) +
+                   others);
     return Error::success();
   }
   uint64_t moved = file->bytes().size() - ours.size();
@@ -120,7 +157,8 @@ Error Verifier::compareWithOriginal() {
     while (end < ours.size() && ours[end] != theirs[end])
       ++end;
     uint64_t shift = at >= record.elfEnd ? moved : 0;
-    find(at + shift, end + shift, "differs from " + options.original);
+    find(at + shift, end + shift, "differs from " + options.original + others);
+    others.clear();
     at = end;
     ++shown;
   }
@@ -128,18 +166,28 @@ Error Verifier::compareWithOriginal() {
 }
 
 Error Verifier::checkPatches() {
-  const json::Array *known = record.description.getArray("patches");
+  if (options.patches.empty())
+    return Error::success();
+  auto all = history();
+  if (!all)
+    return all.takeError();
+  auto isKnown = [&](StringRef digest) {
+    return any_of(*all, [&](const HistoryEntry &e) {
+      const json::Array *known = e.record.description.getArray("patches");
+      return known && any_of(*known, [&](const json::Value &v) {
+               return v.getAsString() == digest;
+             });
+    });
+  };
   for (const std::string &path : options.patches) {
     auto patch = openMapped(path);
     if (!patch)
       return patch.takeError();
     std::string digest =
         toHex(sha256(arrayRefFromStringRef((*patch)->getBuffer())));
-    if (!known || none_of(*known, [&](const json::Value &v) {
-          return v.getAsString() == StringRef(digest);
-        }))
+    if (!isKnown(digest))
       find(0, 0, path + " is not what the file was patched with (SHA-256 " +
-                     digest + ")");
+                     digest + ")" + (untold.empty() ? "" : "\n>>> " + untold));
   }
   return Error::success();
 }
@@ -200,6 +248,8 @@ void Verifier::print(raw_ostream &os) const {
         os << formatv(" jumps to {0:x}", at);
       os << (r.jumps.empty() ? " holds its new body\n" : "\n");
     }
+  if (!options.quiet && !stacked.empty())
+    os << "  " << stacked << "\n";
   if (findings.empty()) {
     if (!options.quiet)
       os << formatv("{0}: verified: {1} bytes are the original's, {2} in {3} "
