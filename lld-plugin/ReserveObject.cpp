@@ -24,7 +24,7 @@ using ELFT = object::ELF64LE;
 constexpr uint64_t poolAlign = 64, tlsAlign = 16;
 
 constexpr const char *poolSections[poolKinds] = {
-    ".relink.text", ".relink.rodata", ".data.rel.ro.relink_pool",
+    reserve::textSection, ".relink.rodata", ".data.rel.ro.relink_pool",
     ".relink.data", ".relink.bss",    ".tdata.relink_pool"};
 constexpr uint64_t poolFlags[poolKinds] = {
     SHF_ALLOC | SHF_EXECINSTR, SHF_ALLOC, SHF_ALLOC | SHF_WRITE,

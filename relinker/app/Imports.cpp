@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Imports.h"
+#include "ReserveNote.h"
 #include "llvm/Support/Endian.h"
 
 using namespace llvm;
@@ -19,14 +20,29 @@ bool isPltName(StringRef name) {
 
 void ImportTable::scanPlt(const Target &target) {
   for (const Section &s : image.sections) {
-    if (!(s.flags & SHF_EXECINSTR) || !isPltName(s.name))
+    bool isReserve = s.name == reserve::textSection;
+    if (!(s.flags & SHF_EXECINSTR) || !(isReserve || isPltName(s.name)))
       continue;
     ArrayRef<uint8_t> bytes = image.bytesAt(s.address, s.size);
-    for (uint64_t at = 0; at < bytes.size(); at += 8)
+    for (uint64_t at = 0; at < bytes.size(); at += isReserve ? 16 : 8) {
+      if (isReserve && bytes[at] == target.trapByte())
+        continue; // free
       if (auto entry =
               target.decodePltEntry(bytes.drop_front(at), s.address + at))
-        stubBySlot.try_emplace(entry->first, s.address + at);
+        (isReserve ? reservedStubBySlot : stubBySlot)
+            .try_emplace(entry->first, s.address + at);
+    }
   }
+}
+
+/// In the reserve a jump through another slot than a PLT's may be a function that
+/// ends in a call.
+uint64_t ImportTable::stubOf(const Rela &r) const {
+  if (uint64_t stub = stubBySlot.lookup(r.r_offset))
+    return stub;
+  return r.getType(false) == R_X86_64_GLOB_DAT
+             ? 0
+             : reservedStubBySlot.lookup(r.r_offset);
 }
 
 ImportTable::ImportTable(const Image &image, const Target &target)
@@ -45,8 +61,8 @@ ImportTable::ImportTable(const Image &image, const Target &target)
     for (const Rela &r : table) {
       uint32_t type = r.getType(false);
       if (type == R_X86_64_IRELATIVE) {
-        if (auto it = stubBySlot.find(r.r_offset); it != stubBySlot.end())
-          stubByResolver[r.r_addend] = it->second;
+        if (uint64_t stub = stubOf(r))
+          stubByResolver[r.r_addend] = stub;
         continue;
       }
       if (type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT)
@@ -55,8 +71,8 @@ ImportTable::ImportTable(const Image &image, const Target &target)
       if (!d)
         continue;
       (type == R_X86_64_GLOB_DAT ? d->gotSlot : d->jumpSlot) = r.r_offset;
-      if (auto it = stubBySlot.find(r.r_offset); it != stubBySlot.end())
-        d->pltEntry = it->second;
+      if (uint64_t stub = stubOf(r))
+        d->pltEntry = stub;
     }
   };
   scan(image.relocations());

@@ -48,9 +48,11 @@ public:
 
 private:
   void scanPlt(const Target &target);
+  /// What jumps through the slot that \p relocation fills, or 0.
+  uint64_t stubOf(const Rela &relocation) const;
 
   const Image &image;
-  AddressMap<uint64_t> stubBySlot;
+  AddressMap<uint64_t> stubBySlot, reservedStubBySlot;
   AddressMap<uint64_t> stubByResolver;
   llvm::StringMap<DynamicReference> references;
 };

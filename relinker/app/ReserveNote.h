@@ -32,6 +32,9 @@ enum class PoolKind : uint16_t { Text = 1, ReadOnly, Relro, Data, Bss, Tls };
 constexpr const char *poolNames[poolKinds] = {"text", "rodata", "relro",
                                               "data", "bss",    "tls"};
 
+/// Of the pool of code.
+constexpr char textSection[] = ".relink.text";
+
 enum class HotPatchKind : uint8_t {
   NotLookedAt,
   None,    ///< no object has entries
