@@ -15,6 +15,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Process.h"
+#include <sys/mman.h>
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -551,6 +553,17 @@ std::optional<uint64_t> Image::fileOffset(uint64_t address) const {
   if (all.empty())
     return std::nullopt;
   return all.data() - bytes().data();
+}
+
+void Image::release() const {
+  // MemoryBuffer::dontNeedIfMmap() calls posix_madvise(), which glibc ignores.
+  if (buffer->getBufferKind() != MemoryBuffer::MemoryBuffer_MMap)
+    return;
+  uint64_t page = sys::Process::getPageSizeEstimate();
+  auto from = alignTo(reinterpret_cast<uintptr_t>(buffer->getBufferStart()), page);
+  auto to = alignDown(reinterpret_cast<uintptr_t>(buffer->getBufferEnd()), page);
+  if (from < to)
+    ::madvise(reinterpret_cast<void *>(from), to - from, MADV_DONTNEED);
 }
 
 const Section *Image::section(StringRef name) const {

@@ -128,7 +128,7 @@ public:
   llvm::ArrayRef<uint8_t> bytesFrom(uint64_t address) const;
   /// Lets the system have the memory of the mapped file back. What is read again
   /// is read from the file.
-  void release() const { buffer->dontNeedIfMmap(); }
+  void release() const;
   std::optional<uint64_t> fileOffset(uint64_t address) const;
   const Section *section(llvm::StringRef name) const;
   const Section *sectionAt(uint64_t address) const;

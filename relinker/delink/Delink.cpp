@@ -65,6 +65,8 @@ Error writeFile(const Twine &path, const Object &object) {
   if (Error e = file.checkCreated())
     return e;
   raw_fd_ostream stream(file.descriptor(), /*shouldClose=*/false);
+  constexpr size_t bufferSize = 1 << 20; // sections are small
+  stream.SetBufferSize(bufferSize);
   writeObject(object, stream);
   stream.flush();
   if (std::error_code e = stream.error()) {

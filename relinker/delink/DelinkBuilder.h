@@ -47,7 +47,9 @@ private:
   void addPlace(const ProgramSymbol &s);
   llvm::Error addImports();
   llvm::Error addRelocations();
-  llvm::Error addRelocation(const Reference &r);
+  class Cursor;
+  llvm::Error addRelocation(const Reference &r, Cursor &cursor);
+  void countRelocations();
   llvm::Error checkField(const Reference &r, llvm::ArrayRef<uint8_t> bytes);
   void addNotes();
   bool isDropped(uint64_t address);
@@ -74,8 +76,20 @@ private:
     ObjectSection *section = nullptr;
     uint64_t offset = 0;
   };
-  std::map<uint64_t, Move> moves;
-  const std::pair<const uint64_t, Move> *movedAt(uint64_t address) const;
+  std::vector<std::pair<uint64_t, Move>> moves; ///< ascending once all are known
+  /// Places that are asked for in their order.
+  class Cursor {
+  public:
+    explicit Cursor(ObjectBuilder &builder) : builder(builder) {}
+    Piece *pieceAt(uint64_t address);
+    const std::pair<uint64_t, Move> *movedAt(uint64_t address);
+
+  private:
+    ObjectBuilder &builder;
+    size_t piece = 0, move = 0; ///< how many start at the last address or before
+  };
+  Piece *pieceAt(uint64_t address); ///< as Program's, quicker
+  std::vector<uint64_t> pieceStarts;
   AddressMap<ObjectSymbol *> functions; ///< by address
   AddressMap<ObjectSymbol *> exactSymbols; ///< made for the GOT
   AddressMap<ObjectSymbol *> ifuncs;    ///< by resolver

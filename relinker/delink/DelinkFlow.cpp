@@ -229,9 +229,8 @@ bool Flow::addTargets(uint64_t jump, ArrayRef<uint64_t> targets) {
   return known.size() != before;
 }
 
-void Flow::noteJump(const State &state, const CodeView::Entry &e) {
-  if (e.flow.kind != AddressFlow::Kind::Jump || e.flow.ipRelative)
-    return;
+/// \p v: what the register holds that it jumps to, if any.
+void Flow::noteJump(const CodeView::Entry &e, const Value &v) {
   uint64_t at = e.instruction.address;
   if (program.assumesNumbers() && e.flow.hasMemory && e.flow.scale == 8 &&
       e.flow.base == AddressFlow::none && e.flow.displacementAt) {
@@ -239,7 +238,6 @@ void Flow::noteJump(const State &state, const CodeView::Entry &e) {
       moreFound |= addTargets(at, tables[uint32_t(e.flow.displacement)]);
     return;
   }
-  const Value v = e.flow.source < 16 ? state[e.flow.source] : Value();
   if (v.kind != Kind::Sum) {
     unknownJumps.insert(at);
     return;
@@ -257,8 +255,10 @@ void Flow::noteJump(const State &state, const CodeView::Entry &e) {
 void Flow::step(State &state, const CodeView::Entry &e) {
   constexpr uint16_t callerSaved = 0x0fc7; // psABI 3.2.3
   const Instruction &i = e.instruction;
-  Value result = evaluate(state, e);
   uint16_t written = i.isCall ? i.generalWritten | callerSaved : i.generalWritten;
+  if (!written)
+    return;
+  Value result = evaluate(state, e);
   for (unsigned left = written; left; left &= left - 1)
     state[countr_zero(left)] = Value{Kind::Unknown, 0, 0};
   if (e.flow.destination < 16 && (written >> e.flow.destination & 1) && !i.isCall)
@@ -302,17 +302,23 @@ void Flow::note() {
   threadPlaces.clear();
   loads.clear();
   moreFound = false;
-  for (bool jumps : {false, true})
-    for (const Block &b : blocks) {
-      State state = b.in;
-      for (size_t n = b.first; n < b.last && b.in[0].kind != Kind::None; ++n) {
-        if (followsThreads && !jumps)
-          noteThread(state, code.entries[n]);
-        if (jumps)
-          noteJump(state, code.entries[n]);
-        step(state, code.entries[n]);
-      }
+  // Which words are loaded has to be known before a jump to one.
+  std::vector<std::pair<const CodeView::Entry *, Value>> jumps;
+  for (const Block &b : blocks) {
+    if (b.in[0].kind == Kind::None)
+      continue;
+    State state = b.in;
+    for (size_t n = b.first; n < b.last; ++n) {
+      const CodeView::Entry &e = code.entries[n];
+      if (followsThreads)
+        noteThread(state, e);
+      if (e.flow.kind == AddressFlow::Kind::Jump && !e.flow.ipRelative)
+        jumps.push_back({&e, e.flow.source < 16 ? state[e.flow.source] : Value()});
+      step(state, e);
     }
+  }
+  for (const auto &[entry, to] : jumps)
+    noteJump(*entry, to);
 }
 
 /// Code that nothing leads to as far as is known: landing pads.

@@ -95,7 +95,7 @@ private:
   Value add(Value x, Value y);
   void noteThread(const State &state, const CodeView::Entry &e);
   void addThread(uint64_t place, int64_t offset);
-  void noteJump(const State &state, const CodeView::Entry &e);
+  void noteJump(const CodeView::Entry &e, const Value &v);
   void enter(size_t block, const State &state);
   Block *blockAt(uint64_t address);
 

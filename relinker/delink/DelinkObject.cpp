@@ -19,13 +19,29 @@ using support::endian::write32le;
 
 namespace relink {
 
-const std::pair<const uint64_t, ObjectBuilder::Move> *
-ObjectBuilder::movedAt(uint64_t address) const {
-  auto it = moves.upper_bound(address);
-  if (it == moves.begin() || address - std::prev(it)->first >=
-                                 std::prev(it)->second.size)
+const std::pair<uint64_t, ObjectBuilder::Move> *
+ObjectBuilder::Cursor::movedAt(uint64_t address) {
+  const auto &moves = builder.moves;
+  while (move < moves.size() && moves[move].first <= address)
+    ++move;
+  if (!move || address - moves[move - 1].first >= moves[move - 1].second.size)
     return nullptr;
-  return &*std::prev(it);
+  return &moves[move - 1];
+}
+
+Piece *ObjectBuilder::Cursor::pieceAt(uint64_t address) {
+  std::vector<Piece> &pieces = builder.program.pieces;
+  while (piece < pieces.size() && pieces[piece].address <= address)
+    ++piece;
+  return piece && address < pieces[piece - 1].end() ? &pieces[piece - 1] : nullptr;
+}
+
+Piece *ObjectBuilder::pieceAt(uint64_t address) {
+  auto it = llvm::upper_bound(pieceStarts, address);
+  if (it == pieceStarts.begin())
+    return nullptr;
+  Piece &p = program.pieces[it - pieceStarts.begin() - 1];
+  return address < p.end() ? &p : nullptr;
 }
 
 bool isPointerArray(const Section &s) {
@@ -34,7 +50,7 @@ bool isPointerArray(const Section &s) {
 }
 
 bool ObjectBuilder::isDropped(uint64_t address) {
-  Piece *p = program.pieceAt(address);
+  Piece *p = pieceAt(address);
   return p && p->dropped;
 }
 
@@ -47,7 +63,7 @@ void ObjectBuilder::addArray(Piece &piece) {
     if (r.place - piece.address >= piece.size ||
         (r.kind == Reference::Kind::Address && isDropped(r.target)))
       continue;
-    moves[r.place] = {8, &out, out.data.size()};
+    moves.push_back({r.place, {8, &out, out.data.size()}});
     out.data.resize(out.data.size() + 8);
   }
   out.size = out.data.size();
@@ -118,7 +134,7 @@ void ObjectBuilder::addFrames() {
     uint64_t at = out.data.size();
     ArrayRef<uint8_t> bytes = image.bytesAt(f.address, f.size);
     out.data.insert(out.data.end(), bytes.begin(), bytes.end());
-    moves[f.address] = {f.size, &out, at};
+    moves.push_back({f.address, {f.size, &out, at}});
     return at;
   };
   AddressMap<const UnwindRecord *> cies;
@@ -148,7 +164,7 @@ void ObjectBuilder::addPinnedFrames() {
   ArrayRef<uint8_t> bytes = image.bytesAt(frames->address, frames->size);
   out.data.assign(bytes.begin(), bytes.end());
   out.size = out.data.size();
-  moves[frames->address] = {bytes.size(), &out, 0};
+  moves.push_back({frames->address, {bytes.size(), &out, 0}});
   pinned->sections.push_back({name, frames->address});
 }
 
@@ -348,8 +364,11 @@ Expected<std::unique_ptr<Object>> ObjectBuilder::build() {
   frames = image.section(".eh_frame");
   if (frames && (frames->type == SHT_NOBITS || !frames->size))
     frames = nullptr;
+  for (const Piece &p : program.pieces)
+    pieceStarts.push_back(p.address);
   addSections();
   pinned ? addPinnedFrames() : addFrames();
+  llvm::stable_sort(moves, llvm::less_first());
   // What is needed of the sections was copied.
   image.release();
   addSymbols();
@@ -358,10 +377,12 @@ Expected<std::unique_ptr<Object>> ObjectBuilder::build() {
       return e;
   if (Error e = addRelocations())
     return e;
+  auto isBefore = [](const ObjectRelocation &a, const ObjectRelocation &b) {
+    return a.offset < b.offset;
+  };
   for (ObjectSection &s : object->sections)
-    llvm::stable_sort(s.relocations, [](const auto &a, const auto &b) {
-      return a.offset < b.offset;
-    });
+    if (!llvm::is_sorted(s.relocations, isBefore))
+      llvm::stable_sort(s.relocations, isBefore);
   if (!pinned)
     addNotes();
   return std::move(object);

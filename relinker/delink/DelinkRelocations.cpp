@@ -88,7 +88,7 @@ ObjectBuilder::Meaning ObjectBuilder::inThread(uint64_t offset, bool exact) {
 Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) {
   // In a library a reference that was bound at link time stays bound.
   bool named = image.kind != ImageKind::Shared && !program.asLibrary;
-  Piece *p = program.pieceAt(r.anchor ? r.anchor : r.target);
+  Piece *p = pieceAt(r.anchor ? r.anchor : r.target);
   if (p && p->isTls() && !p->output)
     p = nullptr;
   if (r.anchor && p && p->output)
@@ -222,15 +222,15 @@ Error ObjectBuilder::checkField(const Reference &r, ArrayRef<uint8_t> bytes) {
   return Error::success();
 }
 
-Error ObjectBuilder::addRelocation(const Reference &r) {
+Error ObjectBuilder::addRelocation(const Reference &r, Cursor &cursor) {
   ObjectSection *out = nullptr;
   uint64_t offset = 0;
-  if (auto *move = movedAt(r.place)) {
+  if (auto *move = cursor.movedAt(r.place)) {
     out = move->second.section;
     offset = move->second.offset + (r.place - move->first);
   } else if (frames && frames->contains(r.place)) {
     return Error::success(); // of a record that is left out
-  } else if (Piece *p = program.pieceAt(r.place); p && p->output) {
+  } else if (Piece *p = cursor.pieceAt(r.place); p && p->output) {
     if (!pinned && isPointerArray(*p->section))
       return Error::success(); // a constructor that is left out
     out = p->output;
@@ -269,10 +269,57 @@ Error ObjectBuilder::addRelocation(const Reference &r) {
   return Error::success();
 }
 
-Error ObjectBuilder::addRelocations() {
-  llvm::sort(program.references, [](const auto &a, const auto &b) {
+/// Merges what is in order already: each step that found references found them in
+/// theirs. Of runs, the last is merged while it is not much smaller than the one
+/// before.
+static void mergeRuns(std::vector<Reference> &all) {
+  auto isBefore = [](const Reference &a, const Reference &b) {
     return std::pair(a.place, a.evidence) < std::pair(b.place, b.evidence);
-  });
+  };
+  std::vector<size_t> starts; // of runs
+  auto mergeLast = [&](size_t end) {
+    std::inplace_merge(all.begin() + starts[starts.size() - 2],
+                       all.begin() + starts.back(), all.begin() + end, isBefore);
+    starts.pop_back();
+  };
+  for (size_t at = 0; at < all.size();) {
+    size_t end = std::is_sorted_until(all.begin() + at, all.end(), isBefore) -
+                 all.begin();
+    starts.push_back(at);
+    while (starts.size() > 1 &&
+           starts.back() - starts[starts.size() - 2] <= 2 * (end - starts.back()))
+      mergeLast(end);
+    at = end;
+  }
+  while (starts.size() > 1)
+    mergeLast(all.size());
+}
+
+/// So that the lists need not grow.
+void ObjectBuilder::countRelocations() {
+  Cursor cursor(*this);
+  const Piece *last = nullptr;
+  size_t count = 0;
+  auto finish = [&] {
+    if (last && last->output)
+      last->output->relocations.reserve(count);
+  };
+  for (const Reference &r : program.references) {
+    const Piece *p = cursor.pieceAt(r.place);
+    if (p != last) {
+      finish();
+      last = p;
+      count = 0;
+    }
+    ++count;
+  }
+  finish();
+}
+
+Error ObjectBuilder::addRelocations() {
+  mergeRuns(program.references);
+  countRelocations();
+  Cursor cursor(*this);
   uint64_t end = 0;
   const Reference *before = nullptr;
   for (const Reference &r : program.references) {
@@ -286,7 +333,7 @@ Error ObjectBuilder::addRelocations() {
                            toString(r.evidence));
     before = &r;
     end = r.place + fieldSize(r.type);
-    if (Error e = addRelocation(r))
+    if (Error e = addRelocation(r, cursor))
       return e;
   }
   return Error::success();

@@ -43,6 +43,8 @@ struct ObjectSymbol {
   uint64_t value = 0;               ///< offset in `section`; alignment if Common
   uint64_t size = 0;
   std::string file; ///< the STT_FILE before a local symbol
+  /// In the file's table, while it is written.
+  mutable uint32_t writtenIndex = 0;
 
   bool isDefined() const { return kind != Kind::Undefined; }
   bool isLocal() const { return binding == llvm::ELF::STB_LOCAL; }

@@ -55,7 +55,6 @@ private:
   std::vector<Shdr> headers;
   StringTable sectionNames, symbolNames;
   DenseMap<const ObjectSection *, uint32_t> sectionIndex;
-  DenseMap<const ObjectSymbol *, uint32_t> symbolIndex;
   std::vector<Sym> symtab;
   /// By symbol; what does not fit into st_shndx (gABI, SHT_SYMTAB_SHNDX).
   std::vector<ELFT::Word> extendedIndex;
@@ -86,7 +85,7 @@ void Writer::finalizeSymbols() {
     for (const ObjectSymbol &s : object.symbols) {
       if (s.isLocal() != local)
         continue;
-      symbolIndex[&s] = symtab.size();
+      s.writtenIndex = symtab.size();
       Sym e;
       memset(&e, 0, sizeof(e));
       e.st_name = symbolNames.add(s.name);
@@ -130,8 +129,7 @@ void Writer::writeRelocations(const ObjectSection &section, uint32_t target) {
     Rela e;
     e.r_offset = r.offset;
     e.r_addend = r.addend;
-    e.setSymbolAndType(r.symbol ? symbolIndex.lookup(r.symbol) : 0, r.type,
-                       false);
+    e.setSymbolAndType(r.symbol ? r.symbol->writtenIndex : 0, r.type, false);
     relas.push_back(e);
   }
   Shdr h;
