@@ -39,6 +39,19 @@ LinkedFile::LinkedFile(ArrayRef<uint8_t> bytes) : bytes(bytes) {
     if (p.p_type == PT_LOAD)
       loads.push_back({p.p_offset, p.p_filesz, p.p_vaddr});
   llvm::sort(loads, [](auto &a, auto &b) { return a.offset < b.offset; });
+  auto sections = file->sections();
+  if (!sections) {
+    consumeError(sections.takeError());
+    return;
+  }
+  for (const auto &s : *sections) {
+    auto name = file->getSectionName(s);
+    if (!name)
+      consumeError(name.takeError());
+    else if (*name == ".rodata" && s.sh_type == SHT_PROGBITS &&
+             s.sh_offset <= bytes.size() && s.sh_size <= bytes.size() - s.sh_offset)
+      constants = bytes.slice(s.sh_offset, s.sh_size);
+  }
 }
 
 std::optional<uint64_t> LinkedFile::address(const uint8_t *at) const {

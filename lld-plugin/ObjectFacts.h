@@ -28,6 +28,8 @@ public:
   explicit LinkedFile(llvm::ArrayRef<uint8_t> bytes);
   /// The address of the bytes that lie \p at in `bytes`.
   std::optional<uint64_t> address(const uint8_t *at) const;
+  /// What .rodata holds; empty if there is none.
+  llvm::ArrayRef<uint8_t> constants;
   llvm::ArrayRef<uint8_t> bytes;
 
 private:
@@ -69,6 +71,9 @@ public:
 
   /// In parts, each in front of a cut.
   static constexpr unsigned parts = 11;
+  /// The one with the bytes of mergeable sections, which the program's constants
+  /// mostly have too.
+  static constexpr unsigned contentsPart = 1;
   void encode(MapEncoder &out, const LinkedFile &file);
   /// What is known of inlined copies in the code that is kept. Called behind
   /// encode().

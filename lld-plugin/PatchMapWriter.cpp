@@ -7,6 +7,7 @@
 
 #include "PatchMapWriter.h"
 #include "CopyLog.h"
+#include "PrefixPacking.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Support/Compression.h"
@@ -310,21 +311,54 @@ void PatchMapWriter::encode(MapEncoder &out, const Block &b) const {
       else
         out.raw(entries[i].inlined);
       break;
+    case BlockKind::Prefix:
+      break; // encodePrefix()
     }
 }
 
-SmallVector<uint8_t, 0> PatchMapWriter::pack() {
+/// The block that says where the prefix is takes about 50 bytes.
+bool PatchMapWriter::isWorthPrefix(const LinkedFile &file) const {
+  constexpr size_t least = 512;
+  size_t contents = 0;
+  for (const Entry &e : entries)
+    contents += e.part(ObjectFacts::contentsPart).size();
+  return contents >= least && !file.constants.empty() &&
+         file.constants.size() <= mostPrefix && file.address(file.constants.data());
+}
+
+void PatchMapWriter::encodePrefix(MapEncoder &out, const LinkedFile &file) const {
+  support::ulittle64_t check;
+  check = xxh3_64bits(file.constants);
+  out.number(*file.address(file.constants.data()));
+  out.number(file.constants.size());
+  out.structure(check);
+}
+
+SmallVector<uint8_t, 0> PatchMapWriter::pack(const LinkedFile &file) {
   // A few milliseconds are worth it only where the link takes no more.
   constexpr size_t small = 20;
-  int level = blocks.size() <= small ? 19 : 1;
+  bool isSmall = blocks.size() <= small;
+  int level = isSmall ? 19 : 1;
+  if (isSmall && isWorthPrefix(file)) {
+    for (Block &b : blocks)
+      b.isPrefixed = b.kind == BlockKind::Details && b.part == ObjectFacts::contentsPart;
+    Block prefix;
+    prefix.kind = BlockKind::Prefix;
+    prefix.count = 1;
+    blocks.push_back(std::move(prefix));
+  }
   parallelFor(0, blocks.size(), [&](size_t i) {
     static thread_local MapEncoder out;
     static thread_local SmallVector<uint8_t, 0> packed;
     out.clear();
-    encode(out, blocks[i]);
-    blocks[i].unpacked = out.bytes.size();
-    compression::zstd::compress(out.bytes, packed, level);
-    blocks[i].packed = memory.copy(ArrayRef<uint8_t>(packed));
+    Block &b = blocks[i];
+    b.kind == BlockKind::Prefix ? encodePrefix(out, file) : encode(out, b);
+    b.unpacked = out.bytes.size();
+    if (b.isPrefixed)
+      packed = cantFail(packWithPrefix(file.constants, out.bytes));
+    else
+      compression::zstd::compress(out.bytes, packed, level);
+    b.packed = memory.copy(ArrayRef<uint8_t>(packed));
   });
   Header h;
   memset(&h, 0, sizeof(h));
@@ -336,7 +370,7 @@ SmallVector<uint8_t, 0> PatchMapWriter::pack() {
   out.structure(h);
   for (const Block &block : blocks) {
     BlockEntry b;
-    b.kind = uint32_t(block.kind);
+    b.kind = uint32_t(block.kind) | (block.isPrefixed ? isPrefixed : 0);
     b.packed = block.packed.size();
     b.unpacked = block.unpacked;
     b.count = block.count;
@@ -389,7 +423,7 @@ SmallVector<uint8_t, 0> PatchMapWriter::finish(ArrayRef<uint8_t> file) {
   }
   addBlocks(BlockKind::Folds, foldList.size(), [](size_t) { return 8; });
   addInlined();
-  return pack();
+  return pack(linked);
 }
 
 } // namespace relink

@@ -63,6 +63,7 @@ private:
   /// Records [first, first + count) of its kind.
   struct Block {
     map::BlockKind kind;
+    bool isPrefixed = false; ///< packed with the program's constants
     uint32_t first = 0, count = 0;
     unsigned part = 0; ///< of details
     uint64_t unpacked = 0;
@@ -86,7 +87,9 @@ private:
   void addInlined();
   void encode(MapEncoder &out, const Block &block) const;
   void encodeInput(MapEncoder &out, const Entry &e) const;
-  llvm::SmallVector<uint8_t, 0> pack();
+  bool isWorthPrefix(const LinkedFile &file) const;
+  void encodePrefix(MapEncoder &out, const LinkedFile &file) const;
+  llvm::SmallVector<uint8_t, 0> pack(const LinkedFile &file);
 
   ZeroedMemory memory;
   std::deque<Entry> entries;

@@ -102,6 +102,8 @@ Expected<std::string> MapReader::readDetails() {
     consumeError(record.takeError());
     return "it was patched since it was linked";
   }
+  if (!map.hasPrefix())
+    return "its constants are not what was linked";
   for (const auto &[i, input] : enumerate(map.inputs())) {
     if (input.kind != map::InputKind::Object)
       return "it says nothing of what was made of " + input.name();

@@ -518,6 +518,8 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
     consumeError(record.takeError());
     return giveUp("it was patched since it was linked");
   }
+  if (!(*map)->hasPrefix())
+    return giveUp("its constants are not what was linked");
   StringSet<> defined; // for others
   for (auto &patch : plan.objects)
     for (const ObjectSymbol &s : patch->symbols)

@@ -9,6 +9,7 @@
 #include "Error.h"
 #include "MapCursor.h"
 #include "MapDetailsReader.h"
+#include "PrefixPacking.h"
 #include "llvm/Support/Compression.h"
 
 using namespace llvm;
@@ -29,7 +30,7 @@ Error PatchMap::readBlocks() {
   if (memcmp(h->magic, magic, sizeof(magic)))
     return error("is no map");
   formatVersion = h->version;
-  if (formatVersion != map::formatVersion)
+  if (formatVersion < oldestVersion || formatVersion > map::formatVersion)
     return error("has version " + Twine(formatVersion) + ", expected " +
                  Twine(map::formatVersion));
   uint64_t entry = h->blockEntrySize, at = sizeof(Header);
@@ -40,8 +41,10 @@ Error PatchMap::readBlocks() {
     auto *b = reinterpret_cast<const BlockEntry *>(bytes.data() + at);
     if (b->packed > bytes.size() - data)
       return error("is truncated");
-    blocks.push_back({BlockKind(uint32_t(b->kind)),
-                      bytes.slice(data, b->packed), b->unpacked, b->count, false, {}, {}});
+    uint32_t kind = b->kind;
+    blocks.push_back({BlockKind(kind & ~map::isPrefixed),
+                      bool(kind & map::isPrefixed), bytes.slice(data, b->packed),
+                      b->unpacked, b->count, false, {}, {}});
     data += b->packed;
   }
   uint64_t number = 0;
@@ -65,12 +68,43 @@ Expected<SmallVector<uint8_t, 0>> PatchMap::unpack(const Block &b) const {
   if (b.unpacked > most)
     return error("has a block of " + Twine(b.unpacked) + " bytes, at most " +
                  Twine(most) + " are read");
+  if (b.isPrefixed) {
+    auto data = unpackWithPrefix(prefix, b.packed, b.unpacked);
+    return data ? std::move(data)
+                : error("can't be unpacked: " + toString(data.takeError()));
+  }
   SmallVector<uint8_t, 0> out;
   if (Error e = compression::zstd::decompress(b.packed, out, b.unpacked))
     return error("can't be unpacked: " + toString(std::move(e)));
   if (out.size() != b.unpacked)
     return error("has a block of another size than it says");
   return out;
+}
+
+/// Of several the last counts.
+Error PatchMap::readPrefix(const Block &b) {
+  auto data = unpack(b);
+  if (!data)
+    return data.takeError();
+  MapCursor in(*data);
+  uint64_t address = in.number(), size = in.number();
+  ArrayRef<uint8_t> check = in.raw(sizeof(uint64_t));
+  if (!in.isGood() || size > mostPrefix)
+    return error("has a truncated prefix, or a large one");
+  prefix = image->bytesAt(address, size);
+  if (xxh3_64bits(prefix) != support::endian::read64le(check.data()))
+    prefix = {};
+  return Error::success();
+}
+
+/// Whether the program has what its parts are packed with.
+bool PatchMap::isReadable(const DetailGroup &group) const {
+  return !prefix.empty() ||
+         none_of(group.parts, [](const Block *b) { return b->isPrefixed; });
+}
+
+bool PatchMap::hasPrefix() const {
+  return all_of(groups, [&](const DetailGroup &g) { return isReadable(g); });
 }
 
 Error PatchMap::open(Block &b) {
@@ -249,6 +283,8 @@ Expected<SmallVector<uint8_t, 0>> PatchMap::detailBytes(size_t input) {
       input -= group.lengths->count;
       continue;
     }
+    if (!isReadable(group))
+      break;
     if (Error e = openParts(group))
       return e;
     SmallVector<uint8_t, 0> out;
@@ -269,6 +305,8 @@ Expected<bool> PatchMap::tellsOfAll() {
     return false;
   size_t told = 0;
   for (DetailGroup &group : groups) {
+    if (!isReadable(group))
+      return false;
     if (Error e = readLengths(group))
       return e;
     size_t parts = group.parts.size();
@@ -336,6 +374,10 @@ Expected<std::optional<PatchMap>> PatchMap::read(const Image &image) {
   m.bytes = image.bytes().slice(s->offset, s->size);
   if (Error e = m.readBlocks())
     return e;
+  for (const Block &b : m.blocks)
+    if (b.kind == BlockKind::Prefix && !b.isPrefixed)
+      if (Error e = m.readPrefix(b))
+        return e;
   for (const Block &b : m.blocks)
     if (b.kind == BlockKind::Inputs)
       if (Error e = m.readInputs(b))

@@ -99,8 +99,11 @@ public:
   uint64_t size() const { return bytes.size(); } ///< of the section
   /// In the order in which the linker took them.
   llvm::ArrayRef<MapInput> inputs() const { return allInputs; }
-  /// None of bitcode, nor of an object that the linker could not read.
+  /// None of bitcode, nor of an object that the linker could not read; of none where
+  /// the program's constants, which it takes, are not what was linked.
   llvm::Expected<std::optional<MapDetails>> details(size_t input);
+  /// Whether the program has the constants that details are packed with.
+  bool hasPrefix() const;
   /// Whether there are details of each input.
   llvm::Expected<bool> tellsOfAll();
   /// Functions that the linker has folded, and those they were folded into, by
@@ -123,6 +126,7 @@ public:
 private:
   struct Block {
     map::BlockKind kind;
+    bool isPrefixed;
     llvm::ArrayRef<uint8_t> packed;
     uint64_t unpacked, count;
     bool isOpen = false;
@@ -141,6 +145,8 @@ private:
   llvm::Expected<llvm::SmallVector<uint8_t, 0>> detailBytes(size_t input);
   llvm::Error open(Block &block);
   llvm::Error readBlocks();
+  llvm::Error readPrefix(const Block &block);
+  bool isReadable(const DetailGroup &group) const;
   llvm::Error readInputs(const Block &block);
   llvm::Expected<llvm::SmallVector<uint8_t, 0>> unpack(const Block &b) const;
   llvm::Error error(const llvm::Twine &what) const;
@@ -149,6 +155,7 @@ private:
   std::string path;             ///< of the program
   llvm::ArrayRef<uint8_t> bytes;
   uint32_t formatVersion = 0;
+  llvm::ArrayRef<uint8_t> prefix; ///< of the program; empty if it is not as it was
   std::deque<Block> blocks; ///< what is open stays where it is
   std::vector<std::pair<uint64_t, Block *>> names; ///< by their first number
   std::vector<Block *> definers;                   ///< of the same names

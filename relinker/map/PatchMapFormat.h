@@ -29,7 +29,8 @@ using llvm::support::ulittle32_t;
 constexpr char sectionName[] = ".patch.map";
 constexpr char magic[16] = {'r', 'e', 'l', 'i', 'n', 'k', ' ',  'm',
                             'a', 'p', 0,   0,   0,   0,   '\r', '\n'};
-constexpr uint32_t formatVersion = 3;
+/// Readers know version 3 as well, which has no block of kind Prefix.
+constexpr uint32_t formatVersion = 4, oldestVersion = 3;
 
 enum class BlockKind : uint32_t {
   Inputs = 1,
@@ -39,18 +40,25 @@ enum class BlockKind : uint32_t {
   Folds,    ///< functions that share their code with others
   Details,  ///< behind those lengths: a part of the details of each input
   Inlined,  ///< of each input: which functions hold copies of others
+  Prefix,   ///< bytes of the program that blocks may be packed with
 };
+
+/// In BlockEntry::kind: packed with the prefix.
+constexpr uint32_t isPrefixed = uint32_t(1) << 31;
+
+/// Bytes of a prefix, at most: a reader that unpacks goes through all of it.
+constexpr uint64_t mostPrefix = uint64_t(1) << 20;
 
 /// Block table entries follow the header, the blocks follow them.
 struct Header {
   char magic[16];
-  ulittle32_t version, flags; ///< 3, 0
+  ulittle32_t version, flags; ///< 4, 0
   ulittle32_t blockCount, blockEntrySize;
 };
 static_assert(sizeof(Header) == 32);
 
 struct BlockEntry {
-  ulittle32_t kind;
+  ulittle32_t kind; ///< BlockKind, and isPrefixed
   ulittle32_t packed, unpacked; ///< bytes
   ulittle32_t count;            ///< records in it
 };

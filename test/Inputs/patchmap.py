@@ -36,11 +36,14 @@ class Program:
         self.blocks = []
         for i in range(blocks):
             kind, packed, unpacked, n = struct.unpack_from("<IIII", section, 32 + i * entry)
-            self.blocks.append([kind, bytearray(call(zstd.ZSTD_decompress,
-                                                     section[at:at + packed], unpacked)), n])
+            data = section[at:at + packed]
+            if not kind >> 31:  # with a prefix it stays as it is
+                data = call(zstd.ZSTD_decompress, data, unpacked)
+            self.blocks.append([kind, bytearray(data), n])
             at += packed
 
     def write(self, path, blocks):
+        assert not any(kind >> 31 for kind, _, _ in blocks)
         packed = [call(zstd.ZSTD_compress, b, len(b) + 1000, 1) for _, b, _ in blocks]
         section = self.start + struct.pack("<II", len(blocks), 16)
         for (kind, b, n), p in zip(blocks, packed):
