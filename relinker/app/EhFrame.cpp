@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "EhFrame.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/BinaryFormat/Dwarf.h"
 #include "llvm/Support/DataExtractor.h"
 #include "llvm/Support/Endian.h"
@@ -52,6 +53,8 @@ struct Cie {
   uint8_t pointerEncoding = dwarf::DW_EH_PE_absptr;
   uint8_t lsdaEncoding = dwarf::DW_EH_PE_omit;
   bool hasAugmentation = false, hasLsda = false;
+  uint64_t personality = 0;
+  bool isPersonalityIndirect = false;
   int64_t codeAlign = 0, dataAlign = 0;
   ArrayRef<uint8_t> instructions;
 };
@@ -88,10 +91,13 @@ std::optional<Cie> decodeCie(ArrayRef<uint8_t> section, uint64_t address,
         cie.lsdaEncoding = data.getU8(c);
       } else if (a == 'P') {
         uint8_t encoding = data.getU8(c);
-        if (!readEncoded(data, c, encoding & 0x7f, address)) {
+        auto routine = readEncoded(data, c, encoding & 0x7f, address);
+        if (!routine) {
           consumeError(c.takeError());
           return std::nullopt;
         }
+        cie.personality = *routine;
+        cie.isPersonalityIndirect = encoding & dwarf::DW_EH_PE_indirect;
       }
     }
   }
@@ -142,6 +148,8 @@ std::optional<FdeView> decodeFde(ArrayRef<uint8_t> section, uint64_t address,
     return std::nullopt;
   out.start = *start;
   out.size = *size;
+  out.personality = cie->personality;
+  out.isPersonalityIndirect = cie->isPersonalityIndirect;
   out.codeAlign = cie->codeAlign;
   out.dataAlign = cie->dataAlign;
   out.cieInstructions = cie->instructions;
@@ -149,11 +157,35 @@ std::optional<FdeView> decodeFde(ArrayRef<uint8_t> section, uint64_t address,
   return out;
 }
 
+/// Goes through the records, up to their end (LSB: a length of 0).
+static UnwindTable readRecords(const Image &image) {
+  UnwindTable t;
+  const Section *s = image.section(".eh_frame");
+  if (!s || !s->isAlloc())
+    return t;
+  ArrayRef<uint8_t> bytes = image.bytesAt(s->address, s->size);
+  for (uint64_t at = 0; at + 8 <= bytes.size();) {
+    uint64_t length = read32le(&bytes[at]);
+    if (!length || length > bytes.size() - at - 4)
+      break;
+    if (auto fde = decodeFde(bytes, s->address, at))
+      t.found.push_back({fde->start, s->address + at});
+    at += 4 + length;
+  }
+  llvm::stable_sort(t.found, [](const UnwindRow &a, const UnwindRow &b) {
+    return a.function < b.function;
+  });
+  t.frameAddress = s->address;
+  t.rows = t.found.size();
+  t.readable = t.rows;
+  return t;
+}
+
 UnwindTable UnwindTable::read(const Image &image) {
   UnwindTable t;
   const Phdr *p = image.segmentOfType(PT_GNU_EH_FRAME);
   if (!p)
-    return t;
+    return readRecords(image);
   ArrayRef<uint8_t> hdr = image.bytesFrom(p->p_vaddr);
   if (hdr.size() < 12 || hdr[0] != 1)
     return t;
@@ -169,6 +201,8 @@ UnwindTable UnwindTable::read(const Image &image) {
 }
 
 UnwindRow UnwindTable::row(const Image &image, uint64_t i) const {
+  if (!address)
+    return found[i];
   ArrayRef<uint8_t> raw = image.bytesAt(address + 12 + i * 8, 8);
   if (raw.empty())
     return {};

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // .eh_frame_hdr is the sorted search table that unwinders use (LSB, "Exception
-// Frames"); .eh_frame holds the records.
+// Frames"); .eh_frame holds the records. A static program of gcc has no table: its
+// start-up code hands the records over (libgcc, __register_frame_info).
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,6 +15,7 @@
 #define RELINK_EHFRAME_H
 
 #include "Image.h"
+#include <vector>
 
 namespace relink {
 
@@ -27,6 +29,8 @@ struct FdeView {
   uint64_t start = 0, size = 0;        ///< of the function
   bool hasLsda = false;
   uint64_t lsda = 0; ///< its address; 0 when the function has none
+  uint64_t personality = 0; ///< address of the routine or of what holds it; 0: none
+  bool isPersonalityIndirect = false;
   llvm::ArrayRef<uint8_t> cieInstructions, instructions;
   int64_t codeAlign = 0, dataAlign = 0;
 };
@@ -37,6 +41,8 @@ struct UnwindTable {
   /// Only the usual encoding (udata4 count, datarel|sdata4 rows) is readable.
   bool readable = false;
   uint64_t rows = 0;
+  /// Where there is no table: what it would hold, of the records of the section.
+  std::vector<UnwindRow> found;
 
   static UnwindTable read(const Image &image);
   UnwindRow row(const Image &image, uint64_t i) const;

@@ -13,6 +13,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/LineIterator.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 
 using namespace llvm;
@@ -148,6 +149,29 @@ Expected<Table> findSymtab(StringRef data, StringRef path) {
   return Table{};
 }
 
+/// From the thread-local block's start to the thread pointer (psABI, variant II).
+uint64_t blockSize(const Phdr *tls) {
+  return tls ? alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1)) : 0;
+}
+
+/// The same of another file of the program; \p otherwise if it does not say.
+uint64_t blockSizeOf(StringRef data, uint64_t otherwise) {
+  auto file = object::ELFFile<ELFT>::create(data);
+  if (!file) {
+    consumeError(file.takeError());
+    return otherwise;
+  }
+  auto segments = file->program_headers();
+  if (!segments) {
+    consumeError(segments.takeError());
+    return otherwise;
+  }
+  for (const Phdr &p : *segments)
+    if (p.p_type == PT_TLS)
+      return blockSize(&p);
+  return otherwise;
+}
+
 /// Calls \p visit for every defined symbol, with the STT_FILE before it.
 template <typename F> void forEachDefined(const Table &table, F visit) {
   StringRef file;
@@ -249,7 +273,10 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
       return e;
   }
 
-  auto addTable = [&](const Table &table, AppSymbol::Source source) {
+  // An earlier patch has lengthened the thread-local block in front: offsets in the
+  // block that was linked are smaller.
+  auto addTable = [&](const Table &table, AppSymbol::Source source,
+                      uint64_t blockShift = 0) {
     for (const Sym &s : table.symbols)
       if (s.getType() == STT_FILE)
         index.files.insert(nameOf(table, s));
@@ -259,6 +286,8 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
       AppSymbol out = makeSymbol(s, name, source);
       if (out.isLocal())
         out.file = file.str();
+      if (out.type == STT_TLS)
+        out.address += blockShift;
       if (out.type == STT_TLS ? !tls || out.address > tls->p_memsz
                               : !image.loadAt(out.address))
         if (out.size || out.isFunction())
@@ -285,7 +314,8 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
         return table.takeError();
       index.hasFullTable |= !table->symbols.empty();
       index.sourceFile = (*debug)->getBufferIdentifier().str();
-      addTable(*table, AppSymbol::Source::DebugFile);
+      addTable(*table, AppSymbol::Source::DebugFile,
+               blockSize(tls) - blockSizeOf((*debug)->getBuffer(), blockSize(tls)));
     }
   }
 

@@ -60,14 +60,17 @@ class AppComparison {
 public:
   AppComparison(const Config &config, const Image &image,
                 const SymbolIndex &index, const ImportTable &imports,
-                const UnwindTable &unwind, const Target &target, Plan &plan,
-                bool areLinked)
+                const UnwindTable &unwind, const Target &target,
+                const EarlierPatches &earlier, Plan &plan, bool isOriginal)
       : image(image), index(index), imports(imports), unwind(unwind),
-        target(target), plan(plan), counterparts(index, plan),
-        original(config, image, index, imports, unwind, target, counterparts),
+        target(target), plan(plan), isOriginal(isOriginal),
+        counterparts(index, plan),
+        original(config, image, index, imports, unwind, target, earlier,
+                 counterparts),
         correlator(plan, plan.objects, plan.frames, target, original) {
-    // Sections are where they were linked to only if these objects were.
-    correlator.sectionsAreWhole = areLinked;
+    // Sections are where they were linked to only if these objects were. Of a
+    // patched app the original may be the object of the last patch.
+    correlator.sectionsAreWhole = isOriginal && !earlier.any();
   }
 
   void run();
@@ -79,6 +82,7 @@ private:
   bool tryAt(const ObjectSymbol &s, uint64_t address, uint64_t size);
   void tryCandidates(const ObjectSymbol &s);
   void searchUnnamed();
+  bool learnFromData();
   void compareConstants();
   bool provesAt(const ObjectSymbol &s, uint64_t address, uint64_t enough);
   void learn();
@@ -92,10 +96,12 @@ private:
   const UnwindTable &unwind;
   const Target &target;
   Plan &plan;
+  const bool isOriginal; ///< the objects are those before the fix
   Counterparts counterparts;
   ImageOriginal original;
   Correlator correlator;
   std::vector<const ObjectSymbol *> functions;
+  DenseSet<const ObjectSection *> learnedFrom; ///< data that was looked at
   /// See referencedBy().
   std::map<const AppSymbol *, AddressSet> referenced;
 };
@@ -163,7 +169,8 @@ void AppComparison::searchUnnamed() {
       return true;
     });
     for (const ObjectSymbol *s : open) {
-      if (FunctionSearch::fixedBytes(*s) < enough && !s->section->original)
+      if (FunctionSearch::fixedBytes(*s) < enough &&
+          !(s->section->original && correlator.sectionsAreWhole))
         continue;
       SmallVector<uint64_t> found;
       for (uint64_t address : search.candidates(*s))
@@ -175,7 +182,20 @@ void AppComparison::searchUnnamed() {
       progress = true;
       break;
     }
+    progress |= learnFromData();
   }
+}
+
+/// What tables and virtual tables refer to, where code has shown where they are.
+bool AppComparison::learnFromData() {
+  bool any = false;
+  for (auto &object : plan.objects)
+    for (const ObjectSection &s : object->sections)
+      if (s.isAlloc() && !s.isCode() && !s.isNoBits() && !s.dropped &&
+          !s.relocations.empty() && correlator.isKnown(s) &&
+          learnedFrom.insert(&s).second)
+        any |= correlator.learnFrom(s);
+  return any;
 }
 
 /// Whether the code at \p address is that of \p s, as far as bytes tell, and those
@@ -186,7 +206,8 @@ bool AppComparison::provesAt(const ObjectSymbol &s, uint64_t address,
   if (!correlator.matchesBytes(s, {nullptr, nullptr, address}))
     return false;
   uint64_t proven = FunctionSearch::fixedBytes(s);
-  const ObjectSection *whole = s.section->original;
+  const ObjectSection *whole =
+      correlator.sectionsAreWhole ? s.section->original : nullptr;
   if (!whole)
     return proven >= enough;
   uint64_t base = address - s.section->originalOffset - s.value;
@@ -220,10 +241,20 @@ void AppComparison::learnSymbol(const ObjectSymbol &s) {
     return;
   if (!isTls && !image.loadAt(place->offset))
     return;
+  // Code that is another than the object's has another size.
+  uint64_t size = s.size;
+  if (auto verdict = plan.verdicts.find(&s);
+      s.isFunction() && verdict != plan.verdicts.end() &&
+      verdict->second.kind == Verdict::Kind::Changed) {
+    auto fde = unwind.find(image, place->offset);
+    if (!fde || fde->start != place->offset)
+      return;
+    size = fde->size;
+  }
   AppSymbol &a = plan.unnamed.emplace_back();
   a.name = s.name;
   a.address = place->offset;
-  a.size = s.size;
+  a.size = size;
   a.type = isTls ? uint8_t(STT_TLS) : s.type;
   a.binding = STB_LOCAL;
   a.file = s.file;
@@ -320,7 +351,7 @@ void AppComparison::run() {
   }
   for (const ObjectSymbol *s : unclear)
     tryCandidates(*s);
-  if (correlator.sectionsAreWhole && !index.hasFullTable)
+  if (isOriginal && !index.hasFullTable)
     searchUnnamed();
   compareConstants();
   learn();
@@ -511,8 +542,10 @@ Error compareWithOriginal(const Config &config, const Image &image,
                           const UnwindTable &unwind, const Target &target,
                           std::vector<std::unique_ptr<Object>> originals,
                           Plan &plan) {
+  EarlierPatches earlier = EarlierPatches::read(image);
   if (originals.empty()) {
-    AppComparison(config, image, index, imports, unwind, target, plan, false)
+    AppComparison(config, image, index, imports, unwind, target, earlier, plan,
+                  false)
         .run();
     findTwins(index, target, plan);
     return Error::success();
@@ -522,12 +555,13 @@ Error compareWithOriginal(const Config &config, const Image &image,
   before.objects = std::move(originals);
   if (Error e = before.indexObjects())
     return e;
-  AppComparison(config, image, index, imports, unwind, target, before, true)
+  AppComparison(config, image, index, imports, unwind, target, earlier, before, true)
       .run();
   ObjectComparison(target, plan, before).run();
   // What those do not define, such as what link-time optimization made, or templates
   // that only the fix uses, and another object of the app did before.
-  AppComparison(config, image, index, imports, unwind, target, plan, false).runRest();
+  AppComparison(config, image, index, imports, unwind, target, earlier, plan, false)
+      .runRest();
   findTwins(index, target, plan);
   return Error::success();
 }

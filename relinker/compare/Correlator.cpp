@@ -91,17 +91,29 @@ bool Correlator::matchIdentity(const ObjectSymbol &s, const OriginalField &f) {
          failReferent(s, f);
 }
 
+std::optional<Place> Correlator::constantsAt(const ObjectSection *s) const {
+  auto it = constants.find(s);
+  return it == constants.end() ? std::nullopt : it->second;
+}
+
 std::optional<Place> Correlator::placeOf(const ObjectSymbol &s) const {
   bool inside = s.kind == ObjectSymbol::Kind::Defined;
   auto it = known.find(inside ? static_cast<Key>(s.section) : &s);
   if (it != known.end())
     return inside ? it->second + s.value : it->second;
-  if (!sectionsAreWhole || !inside || !s.section->original)
+  if (!inside)
+    return std::nullopt;
+  if (auto base = constantsAt(s.section))
+    return *base + s.value;
+  if (!sectionsAreWhole || !s.section->original)
     return std::nullopt;
   it = known.find(s.section->original);
-  if (it == known.end())
+  std::optional<Place> base = it == known.end()
+                                  ? constantsAt(s.section->original)
+                                  : std::optional(it->second);
+  if (!base)
     return std::nullopt;
-  return it->second + (s.section->originalOffset + s.value);
+  return *base + (s.section->originalOffset + s.value);
 }
 
 //===----------------------------------------------------------------------===//
@@ -227,6 +239,12 @@ bool Correlator::matchContent(const ObjectSymbol &s, int64_t offset,
   auto [from, to] = extent(section, s, at);
   Place base = f.place + -int64_t(s.value);
   addRegion({&section, from, to, base + from});
+  if (!section.isMergeable() && !section.isCode()) {
+    newConstants.push_back({&section, base});
+    if (sectionsAreWhole && section.original)
+      newConstants.push_back(
+          {section.original, base + -int64_t(section.originalOffset)});
+  }
   return true;
 }
 
@@ -353,7 +371,21 @@ bool Correlator::matchExceptionTable(const ObjectSection &code,
   if (from > table.size)
     return fail("its exception table differs");
   addRegion({&table, from, table.size, *theirs});
+  learnPersonality(code, at);
   return true;
+}
+
+/// Objects name it through a word of their own (DW.ref.NAME), or at once.
+void Correlator::learnPersonality(const ObjectSection &code, const Place &at) {
+  const ObjectRelocation *r = frames.personality(code);
+  const ObjectSymbol *s = r ? plan.definitionOf(r->symbol) : nullptr;
+  if (s && s->section && !s->section->isCode() &&
+      s->section->relocations.size() == 1)
+    s = plan.definitionOf(s->section->relocations.front().symbol);
+  if (!s || s->isDefined())
+    return;
+  if (auto place = original.personality(at))
+    identify(s, *place);
 }
 
 bool Correlator::compare(const ObjectSymbol &function, const Place &at,
@@ -381,8 +413,14 @@ bool Correlator::attempt(function_ref<bool()> comparison) {
   reason.clear();
   newlyKnown.clear();
   regions.clear();
-  if (comparison())
+  newConstants.clear();
+  if (comparison()) {
+    for (const auto &[section, base] : newConstants)
+      if (auto [it, isNew] = constants.try_emplace(section, base);
+          !isNew && it->second != base)
+        it->second.reset();
     return true;
+  }
   for (Key key : newlyKnown)
     known.erase(key);
   for (const Region &r : regions)
@@ -461,6 +499,17 @@ bool Correlator::matchConstant(const ObjectSymbol &s, const Place &at,
       return fail("it has " + Twine(s.size) + " bytes, the original's " +
                   Twine(size));
     addRegion({s.section, s.value, s.value + s.size, at});
+    return compareRegions();
+  });
+}
+
+bool Correlator::learnFrom(const ObjectSection &data) {
+  auto it = known.find(&data);
+  if (it == known.end() || it->second.tls)
+    return false;
+  tolerated.clear();
+  return attempt([&] {
+    addRegion({&data, 0, data.size, it->second});
     return compareRegions();
   });
 }

@@ -41,8 +41,14 @@ public:
   bool matchConstant(const ObjectSymbol &constant, const Place &at,
                      uint64_t size);
   bool isConstant(const ObjectSymbol &symbol) const;
+  /// Compares all of \p data, a section of it, with what is where it is known to be,
+  /// to learn what it refers to: tables of functions, virtual tables. False if that
+  /// place is not known, or has something else.
+  bool learnFrom(const ObjectSection &data);
+  bool isKnown(const ObjectSection &section) const { return known.contains(&section); }
 
-  /// Where \p symbol is, if matching code has shown it.
+  /// Where \p symbol is, if matching code has shown it. A constant is where code has
+  /// it that is the same, and what it holds is the same too.
   std::optional<Place> placeOf(const ObjectSymbol &symbol) const;
 
   /// In a linked original sections are placed as a whole, so that one place in
@@ -77,9 +83,11 @@ private:
                     const OriginalField &field);
   bool matchIdentity(const ObjectSymbol &symbol, const OriginalField &field);
   bool matchExceptionTable(const ObjectSection &code, const Place &at);
+  void learnPersonality(const ObjectSection &code, const Place &at);
   bool isContent(const ObjectSymbol &symbol) const;
   bool identify(Key key, const Place &base);
   bool identifySection(const ObjectSection &section, const Place &base);
+  std::optional<Place> constantsAt(const ObjectSection *section) const;
   bool fail(const llvm::Twine &why);
   bool failReferent(const ObjectSymbol &symbol, const OriginalField &field);
   std::pair<uint64_t, uint64_t> extent(const ObjectSection &section,
@@ -112,6 +120,10 @@ private:
   /// if it doesn't match. A region counts as equal while it is compared.
   llvm::SmallVector<Key, 16> newlyKnown;
   std::vector<Region> regions;
+  /// Where constants lie that were compared by what they hold: of each section of
+  /// them, and none where code has them at two places.
+  llvm::DenseMap<const ObjectSection *, std::optional<Place>> constants;
+  std::vector<std::pair<const ObjectSection *, Place>> newConstants;
 };
 
 } // namespace relink

@@ -27,6 +27,18 @@ std::optional<Place> ImageOriginal::exceptionTable(const Place &function) {
   return Place{nullptr, nullptr, fde->lsda};
 }
 
+std::optional<Place> ImageOriginal::personality(const Place &function) {
+  auto fde = unwind.find(image, function.offset);
+  if (!fde || !fde->personality)
+    return std::nullopt;
+  if (!fde->isPersonalityIndirect)
+    return Place{nullptr, nullptr, fde->personality};
+  OriginalField f;
+  if (!readPointer(fde->personality, f) || f.kind != OriginalField::Kind::Place)
+    return std::nullopt;
+  return f.place;
+}
+
 /// Linkers put the RELATIVE relocations first, sorted (DT_RELACOUNT); the rest
 /// is short.
 void ImageOriginal::indexRelocations() {
@@ -134,10 +146,22 @@ bool ImageOriginal::readThreadOffset(uint64_t slot, OriginalField &out) {
   return true;
 }
 
+/// What refers to the old entry of a function that was patched means the function.
 bool ImageOriginal::readField(const ObjectSection &ours, uint64_t from,
                               uint64_t to,
                               ArrayRef<ObjectRelocation> relocations,
                               const Place &at, OriginalField &out) {
+  if (!readLinked(ours, from, to, relocations, at, out))
+    return false;
+  if (out.kind == OriginalField::Kind::Place && !out.place.tls)
+    out.place.offset = earlier.bodyOf(out.place.offset);
+  return true;
+}
+
+bool ImageOriginal::readLinked(const ObjectSection &ours, uint64_t from,
+                               uint64_t to,
+                               ArrayRef<ObjectRelocation> relocations,
+                               const Place &at, OriginalField &out) {
   const ObjectRelocation &r = relocations.front();
   ArrayRef<uint8_t> linked = bytes(at, to - from);
   LinkedField f;

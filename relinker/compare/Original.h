@@ -15,6 +15,7 @@
 
 #include "AddressMap.h"
 #include "Counterparts.h"
+#include "EarlierPatches.h"
 #include "EhFrame.h"
 #include "Selections.h"
 #include "Target.h"
@@ -73,6 +74,8 @@ public:
   virtual llvm::ArrayRef<uint8_t> bytes(const Place &at, uint64_t size) = 0;
   /// The exception table (LSDA) of a function; nothing when it has none.
   virtual std::optional<Place> exceptionTable(const Place &function) = 0;
+  /// The function that interprets it, where that tells more than its name does.
+  virtual std::optional<Place> personality(const Place &) { return std::nullopt; }
   /// Whether the names allow \p field to mean \p ours.
   virtual Answer isSame(const ObjectSymbol &ours,
                         const OriginalField &field) = 0;
@@ -86,19 +89,24 @@ public:
   ImageOriginal(const Config &config, const Image &image,
                 const SymbolIndex &index, const ImportTable &imports,
                 const UnwindTable &unwind, const Target &target,
-                const Counterparts &counterparts)
+                const EarlierPatches &earlier, const Counterparts &counterparts)
       : config(config), image(image), index(index), imports(imports),
-        unwind(unwind), target(target), counterparts(counterparts) {}
+        unwind(unwind), target(target), earlier(earlier),
+        counterparts(counterparts) {}
 
   bool readField(const ObjectSection &ours, uint64_t from, uint64_t to,
                  llvm::ArrayRef<ObjectRelocation> relocations, const Place &at,
                  OriginalField &out) override;
   llvm::ArrayRef<uint8_t> bytes(const Place &at, uint64_t size) override;
   std::optional<Place> exceptionTable(const Place &function) override;
+  std::optional<Place> personality(const Place &function) override;
   Answer isSame(const ObjectSymbol &ours, const OriginalField &field) override;
   std::string describe(const OriginalField &field) override;
 
 private:
+  bool readLinked(const ObjectSection &ours, uint64_t from, uint64_t to,
+                  llvm::ArrayRef<ObjectRelocation> relocations, const Place &at,
+                  OriginalField &out);
   void indexRelocations();
   const Rela *relocationAt(uint64_t address);
   void setName(uint32_t symbol, int64_t addend, OriginalField &out);
@@ -114,6 +122,7 @@ private:
   const ImportTable &imports;
   const UnwindTable &unwind;
   const Target &target;
+  const EarlierPatches &earlier;
   const Counterparts &counterparts;
   bool indexed = false, relativesSorted = false;
   llvm::ArrayRef<Rela> relatives; ///< the leading RELATIVE ones

@@ -516,7 +516,8 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
   auto record = readRecord(app);
   if (!record || *record) {
     consumeError(record.takeError());
-    return giveUp("it was patched since it was linked");
+    return giveUp("it was patched since it was linked; with what relink --revert "
+                  "--all gives it is");
   }
   if (!(*map)->hasPrefix())
     return giveUp("its constants are not what was linked");

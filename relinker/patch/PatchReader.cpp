@@ -45,6 +45,7 @@ private:
   Error addObject(MemoryBufferRef buffer);
   Error takeChanged(size_t first);
   Error takeMembers();
+  Error noMemberError(bool hasFullTable) const;
   Error compileModules();
   Error checkAlignments() const;
 
@@ -147,7 +148,8 @@ Error PatchReader::addFile(StringRef path) {
 
 /// As in a link, a member is taken when it defines what is wanted: a function
 /// to replace (those of --replace, or else those the app has), or a symbol that
-/// is undefined so far and that the app does not have.
+/// is undefined so far and that the app does not have. Of a stripped app the objects
+/// before the fix tell what it has, so all members are compared.
 Error PatchReader::takeMembers() {
   if (members.empty())
     return Error::success();
@@ -160,6 +162,7 @@ Error PatchReader::takeMembers() {
     return index.takeError();
   auto appHas = [&](StringRef name) { return !index->find(plainName(name)).empty(); };
   bool alone = objects.empty() && modules.empty() && !changed;
+  bool isBlind = !index->hasFullTable && !config.originals.empty();
   for (bool more = true; more;) {
     more = false;
     StringSet<> wanted;
@@ -172,7 +175,8 @@ Error PatchReader::takeMembers() {
     for (Member &m : members) {
       if (m.taken || none_of(m.defines, [&](const auto &entry) {
             return wanted.contains(entry.first()) ||
-                   (alone && config.replace.empty() && appHas(entry.first()));
+                   (alone && config.replace.empty() &&
+                    (isBlind || appHas(entry.first())));
           }))
         continue;
       m.taken = more = true;
@@ -182,7 +186,22 @@ Error PatchReader::takeMembers() {
         return e;
     }
   }
+  if (alone && none_of(members, [](const Member &m) { return m.taken; }))
+    return noMemberError(index->hasFullTable);
   return Error::success();
+}
+
+/// Rather than nothing to do.
+Error PatchReader::noMemberError(bool hasFullTable) const {
+  std::string text = (archives.front()->getFileName() + ": no member defines a function " +
+                      (config.replace.empty() ? "that " + image.path + " has"
+                                              : "of --replace"))
+                         .str();
+  if (!hasFullTable && config.replace.empty())
+    text += "\n>>> its symbol table was stripped; only exported names are known"
+            "\n>>> remedy: --orig with the archive or the objects before the fix, "
+            "--replace NAME, or --debug-file FILE";
+  return makeError(text);
 }
 
 Error PatchReader::compileModules() {

@@ -126,6 +126,21 @@ FrameIndex::read(ArrayRef<std::unique_ptr<Object>> objects) {
   return index;
 }
 
+/// The only one a CIE has.
+const ObjectRelocation *
+FrameIndex::personality(const ObjectSection &code) const {
+  auto it = recordOf.find(&code);
+  if (it == recordOf.end())
+    return nullptr;
+  const auto &[table, index] = it->second;
+  const FrameRecord &cie = table->records[table->records[index].cie];
+  ArrayRef<ObjectRelocation> all = table->ehFrame->relocations;
+  auto r = partition_point(all, [&](const ObjectRelocation &r) {
+    return r.offset < cie.offset;
+  });
+  return r != all.end() && r->offset < cie.offset + cie.size ? r : nullptr;
+}
+
 const ObjectRelocation *FrameIndex::lsda(const ObjectSection &code) const {
   auto it = recordOf.find(&code);
   if (it == recordOf.end())

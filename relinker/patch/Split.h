@@ -55,6 +55,8 @@ struct FrameIndex {
 
   /// The relocation in \p code's FDE that names its LSDA, or null.
   const ObjectRelocation *lsda(const ObjectSection &code) const;
+  /// The one in its CIE that names its personality routine, or null.
+  const ObjectRelocation *personality(const ObjectSection &code) const;
 };
 
 bool isEhFrame(const ObjectSection &section);

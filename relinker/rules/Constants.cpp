@@ -101,8 +101,12 @@ void ConstantNamer::nameIn(ObjectSection &from) {
       if (!other || other->value + other->size != r.target ||
           !used.contains(other))
         continue;
-    } else if (at && r.target < at->value + at->size && !other) {
-      continue;
+    } else if (at && !other) {
+      // Behind the last one is a string. Only where it starts at once may what is
+      // meant be the constant's end, in a function that goes through the constant.
+      uint64_t end = at->value + at->size;
+      if (r.target != end || !used.contains(at))
+        continue;
     }
     if (at && other && distance(*at) == distance(*other))
       continue;
@@ -112,6 +116,10 @@ void ConstantNamer::nameIn(ObjectSection &from) {
   for (const Reference &r : references) {
     ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
     if (!at || unclear.contains(at) || !distance(*at))
+      continue;
+    bool isBehindAll =
+        r.next == r.constants->size() && r.target >= at->value + at->size;
+    if (isBehindAll) // a string, which the app may have elsewhere
       continue;
     r.relocation->symbol = at;
     r.relocation->addend -= at->value;

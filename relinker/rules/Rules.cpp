@@ -329,7 +329,9 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
     return Error::success(); // an error only when it is needed
   if (!out.app) {
     // A pointer of the compiler's, constant once relocated, is as good twice.
-    if (isState && !index.hasFullTable && !plan.fresh.count(&s) &&
+    // Type information of an unnamed namespace is compared by its address.
+    bool hasIdentity = isState || (isTypeData && s.isLocal());
+    if (hasIdentity && !index.hasFullTable && !plan.fresh.count(&s) &&
         !plan.absent.contains(name) && !name.starts_with("DW.ref.")) {
       out.action = Action::Ambiguous;
       out.reason = object.name + ": whether the app has the variable " +

@@ -7,13 +7,15 @@
 //
 // Unwinders find an object's one .eh_frame_hdr through PT_GNU_EH_FRAME and
 // search its rows by address (libgcc unwind-dw2-fde-dip.c, libunwind). New rows
-// need a table that has the old ones as well.
+// need a table that has the old ones as well. A static program of gcc has none, but
+// libgcc looks for one after the records that were registered, so it gets one.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Error.h"
 #include "Splice.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/BinaryFormat/Dwarf.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -28,8 +30,8 @@ Error mergeUnwindTable(const SpliceContext &c, Output &out) {
   if (fresh.empty())
     return Error::success();
   const UnwindTable &old = c.unwind;
-  if (!old.address) {
-    out.notes.push_back("the app has no .eh_frame_hdr: exceptions and "
+  if (!old.address && !old.readable) {
+    out.notes.push_back("the app has no unwind tables: exceptions and "
                         "backtraces don't pass through the new functions");
     return Error::success();
   }
@@ -55,7 +57,12 @@ Error mergeUnwindTable(const SpliceContext &c, Output &out) {
   std::vector<uint8_t> bytes(12 + rows.size() * 8);
   Output::Place place = out.allocate(bytes, 4);
   uint8_t *p = bytes.data();
-  memcpy(p, c.image.bytesAt(old.address, 4).data(), 4);
+  using namespace dwarf;
+  constexpr uint8_t version = 1; // and the encodings that `readable` stands for
+  p[0] = version;
+  p[1] = DW_EH_PE_pcrel | DW_EH_PE_sdata4;
+  p[2] = DW_EH_PE_udata4;
+  p[3] = DW_EH_PE_datarel | DW_EH_PE_sdata4;
   auto offsetFrom = [&](uint64_t base, uint64_t to) {
     return uint32_t(to - base);
   };
@@ -66,13 +73,17 @@ Error mergeUnwindTable(const SpliceContext &c, Output &out) {
     write32le(p + 16 + i * 8, offsetFrom(place.address, rows[i].fde));
   }
   out.fill(place, bytes);
+  if (!old.address)
+    out.segments.push_back(makeSegment(PT_GNU_EH_FRAME, PF_R, place.address,
+                                       out.tailOffset + place.tailAt, bytes.size(),
+                                       bytes.size(), 4));
   for (Phdr &s : out.segments)
-    if (s.p_type == PT_GNU_EH_FRAME)
+    if (s.p_type == PT_GNU_EH_FRAME && old.address)
       s = makeSegment(PT_GNU_EH_FRAME, s.p_flags, place.address,
                       out.tailOffset + place.tailAt, bytes.size(), bytes.size(),
                       s.p_align);
   for (OutputSection &s : out.sections)
-    if (s.header.sh_addr == old.address && s.name == ".eh_frame_hdr") {
+    if (old.address && s.header.sh_addr == old.address && s.name == ".eh_frame_hdr") {
       s.header.sh_addr = place.address;
       s.header.sh_offset = out.tailOffset + place.tailAt;
       s.header.sh_size = bytes.size();

@@ -1,0 +1,40 @@
+//===- EarlierPatches.h - What a patched app has replaced -------*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// An app that was patched has functions in two places: at the old entry only a jump
+// is left, which the records of its patches tell from code.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_EARLIERPATCHES_H
+#define RELINK_EARLIERPATCHES_H
+
+#include "AddressMap.h"
+#include "Image.h"
+
+namespace relink {
+
+class EarlierPatches {
+public:
+  /// By the records of \p app; a record that can't be read ends them. The older
+  /// ones take a copy of the app each.
+  static EarlierPatches read(const Image &app);
+
+  /// Whether there are any, also without a record.
+  bool any() const { return isPatched; }
+  /// Where the newest body of the function lies whose entry was at \p address, or
+  /// that address if it was not replaced.
+  uint64_t bodyOf(uint64_t address) const;
+
+private:
+  bool isPatched = false;
+  AddressMap<uint64_t> bodies; ///< by the address of the entry, or an older body's
+};
+
+} // namespace relink
+
+#endif
