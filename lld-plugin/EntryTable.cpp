@@ -10,7 +10,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Object/ELF.h"
 #include <optional>
-#include <set>
+#include <map>
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -72,7 +72,8 @@ EntryTable EntryTable::plan(StringRef bytes) {
   auto at = [&](const auto &v) {
     return uint64_t(reinterpret_cast<const char *>(&v) - bytes.data());
   };
-  std::set<std::pair<uint32_t, uint64_t>> functions; // section, entry
+  // By section and entry: a symbol, one that other objects know if there is one.
+  std::map<std::pair<uint32_t, uint64_t>, uint32_t> functions;
   std::vector<const Shdr *> relocationsOf(headers->size());
   for (const Shdr &h : *headers)
     if (h.sh_type == SHT_RELA && h.sh_info < headers->size())
@@ -103,10 +104,23 @@ EntryTable EntryTable::plan(StringRef bytes) {
       consumeError(symbols.takeError());
       return {};
     }
-    if (machine == EM_X86_64 && functions.empty())
+    if (functions.empty())
       for (const ELFT::Sym &s : *symbols)
-        if (s.getType() == STT_FUNC && s.st_shndx < headers->size())
-          functions.insert({s.st_shndx, s.st_value});
+        if (s.getType() == STT_FUNC && s.st_shndx < headers->size()) {
+          uint32_t &known = functions[{s.st_shndx, s.st_value}];
+          if (!known || s.getBinding() != STB_LOCAL)
+            known = &s - symbols->begin();
+        }
+    // Members of a group go if another object's copy is linked.
+    auto mayGo = [&](uint32_t section) {
+      return section < headers->size() &&
+             ((*headers)[section].sh_flags & SHF_GROUP);
+    };
+    Table table{at(h), h.sh_offset, relocations->size(),
+                relocationsOf[i]->sh_offset, h.sh_link, {}};
+    bool isLoose = !(h.sh_flags & SHF_GROUP);
+    if (isLoose && mayGo(table.link))
+      table.link = 0;
     for (size_t n = 0; n < relocations->size(); ++n) {
       const Rela &r = (*relocations)[n];
       // An entry far outside of the object is out of reach for 4 bytes.
@@ -117,19 +131,27 @@ EntryTable EntryTable::plan(StringRef bytes) {
         return {};
       const ELFT::Sym &s = (*symbols)[r.getSymbol(false)];
       uint64_t start = s.st_value + r.r_addend;
-      auto entry = functions.lower_bound({s.st_shndx, start});
-      if (entry == functions.end() || entry->first != s.st_shndx)
+      if (isLoose && !table.link && !mayGo(s.st_shndx))
+        table.link = s.st_shndx;
+      auto next = functions.lower_bound({s.st_shndx, start});
+      if (next == functions.end() || next->first.first != s.st_shndx)
+        continue;
+      const auto &[entry, symbol] = *next;
+      constexpr uint64_t longest = 64; // nops in front of an entry
+      if (isLoose && mayGo(s.st_shndx) && entry.second - start <= longest &&
+          (*symbols)[symbol].getBinding() != STB_LOCAL)
+        table.named.push_back({n, symbol, int64_t(start - entry.second)});
+      if (machine != EM_X86_64)
         continue;
       const Shdr &home = (*headers)[s.st_shndx];
       auto code = file->getSectionContents(home);
       if (!code)
         consumeError(code.takeError());
       else if (home.sh_type == SHT_PROGBITS)
-        if (auto pair = findNopPair(*code, start, entry->second))
+        if (auto pair = findNopPair(*code, start, entry.second))
           out.nopPairs.push_back(home.sh_offset + *pair);
     }
-    out.tables.push_back({at(h), h.sh_offset, relocations->size(),
-                          relocationsOf[i]->sh_offset});
+    out.tables.push_back(std::move(table));
   }
   if (!out)
     return out;
@@ -156,6 +178,11 @@ void EntryTable::write(char *copy, uint64_t end) const {
     auto *h = reinterpret_cast<Shdr *>(copy + t.header);
     h->sh_name = name;
     h->sh_flags = h->sh_flags & ~uint64_t(SHF_WRITE);
+    if (h->sh_flags & SHF_LINK_ORDER) {
+      h->sh_link = t.link;
+      if (!t.link)
+        h->sh_flags = h->sh_flags & ~uint64_t(SHF_LINK_ORDER);
+    }
     h->sh_size = t.count * 4;
     h->sh_addralign = 4;
     h->sh_entsize = 0;
@@ -165,6 +192,10 @@ void EntryTable::write(char *copy, uint64_t end) const {
       relocations[i].r_offset = i * 4;
       relocations[i].setSymbolAndType(relocations[i].getSymbol(false), type,
                                       false);
+    }
+    for (const Table::Named &n : t.named) {
+      relocations[n.index].setSymbolAndType(n.symbol, type, false);
+      relocations[n.index].r_addend = n.addend;
     }
   }
 }

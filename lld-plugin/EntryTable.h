@@ -11,6 +11,11 @@
 // a distance of 4 bytes, from itself to the entry, in a section that is read-only
 // and needs no relocation.
 //
+// gcc before 13 has one table for all functions of a unit, tied to the section of the
+// first (SHF_LINK_ORDER). Where that is an inline function's, of which another object's
+// copy is linked, lld refuses: the table is tied to one that stays, and names such
+// functions by their symbols.
+//
 // gcc fills the two bytes behind an entry with two nops. They become one, of two
 // bytes: that is one instruction less a call, and no thread stands between them
 // when a jump is written there.
@@ -48,6 +53,14 @@ private:
   struct Table {
     uint64_t header = 0, offset = 0, count = 0; ///< offsets in the object
     uint64_t relocations = 0;
+    /// What it is tied to (sh_link); 0 to nothing.
+    uint32_t link = 0;
+    struct Named { ///< a relocation that gets another symbol
+      uint64_t index;
+      uint32_t symbol;
+      int64_t addend;
+    };
+    std::vector<Named> named;
   };
   std::vector<Table> tables;
   std::vector<uint64_t> nopPairs; ///< offsets in the object
