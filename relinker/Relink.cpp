@@ -15,6 +15,7 @@
 #include "AppDwarf.h"
 #include "Commit.h"
 #include "Comparison.h"
+#include "Diagnostic.h"
 #include "Compose.h"
 #include "DebugFile.h"
 #include "DebugInfo.h"
@@ -31,6 +32,7 @@
 #include "Rules.h"
 #include "Selections.h"
 #include "Security.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace llvm;
 
@@ -45,6 +47,34 @@ static Error hashPatches(ArrayRef<std::string> patches, Identity &identity) {
         sha256(arrayRefFromStringRef((*file)->getBuffer())));
   }
   return Error::success();
+}
+
+/// Only functions are replaced: of other data that has changed at least say so.
+/// \p plan gets a note; if there is nothing else in the patch, that is an error.
+static Error tellOfData(const Config &config, const Image &app, Plan &plan) {
+  std::vector<std::string> names;
+  std::string places;
+  for (const Remark &r : plan.unused)
+    if (r.isDifference && !StringRef(r.symbol).starts_with(".L") &&
+        !StringRef(r.symbol).starts_with("GCC_except_table") &&
+        none_of(config.keep, [&](const std::string &pattern) {
+          return Selections::matches(*r.about, pattern);
+        })) {
+      names.push_back(shown(r.symbol));
+      places += "\n>>> " + names.back() + ": " + StringRef(r.text).split(';').first.str();
+    }
+  if (names.empty() || !config.replace.empty())
+    return Error::success();
+  if (!plan.isNothingToDo()) {
+    plan.notes.push_back("data that differs, and that no new function uses, stays as it "
+                         "is in the app: " + listed(names));
+    return Error::success();
+  }
+  return makeError(app.path +
+                   ": the patch changes data and no function; data stays as it is in "
+                   "the app" + places +
+                   "\n>>> remedy: --replace the functions that use it, and give their "
+                   "objects too; --keep NAME to leave it");
 }
 
 /// Writes the output, and says what was done.
@@ -141,6 +171,8 @@ Expected<Report> relink(const Config &config) {
                               plan))
     return unusedMap.empty() ? std::move(e)
                              : makeError(toString(std::move(e)) + "\n>>> " + unusedMap);
+  if (Error e = tellOfData(config, app, plan))
+    return e;
   if (plan.isNothingToDo())
     return finish(config, app, *files, index->sourceFile, plan, {}, pending);
 

@@ -94,6 +94,7 @@ struct Interposition {
 struct Remark {
   const ObjectSymbol *about = nullptr;
   std::string symbol, text;
+  bool isDifference = false; ///< `about` holds other bytes than the app's
 };
 
 struct Plan {
@@ -147,6 +148,8 @@ struct Plan {
   std::vector<std::pair<std::string, uint64_t>> bound;
   std::vector<std::string> added;
   std::vector<Remark> remarks;
+  /// Those about data that nothing of the patch's code uses.
+  std::vector<Remark> unused;
   std::vector<std::string> notes; ///< for the summary, about no one symbol
 
   /// Fills `definitions`, `originalsCalled` and `frames`.

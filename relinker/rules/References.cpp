@@ -423,10 +423,12 @@ Error ReferenceResolver::run() {
           !isOutlinedPart(s.name))
         plan.added.push_back(s.name);
   }
-  erase_if(plan.remarks, [&](const Remark &r) {
-    return !plan.references.count(r.about) &&
-           !plan.live.count(r.about->section);
-  });
+  auto isUsed = [&](const Remark &r) {
+    return plan.references.count(r.about) || plan.live.count(r.about->section);
+  };
+  copy_if(plan.remarks, std::back_inserter(plan.unused),
+          [&](const Remark &r) { return !isUsed(r); });
+  erase_if(plan.remarks, [&](const Remark &r) { return !isUsed(r); });
   for (LinkTarget &t : plan.targets)
     if (t.library.needsNewDependency &&
         !is_contained(plan.newDependencies, t.library.library))

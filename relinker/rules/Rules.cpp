@@ -53,6 +53,7 @@ private:
   std::string ambiguity(const Object &object, const ObjectSymbol &symbol,
                         ArrayRef<const AppSymbol *> found, bool contested);
   bool isForeign(const Object &object, const ObjectSymbol &symbol);
+  bool differsFromOriginal(const ObjectSymbol &s) const;
   bool isUnchanged(const ObjectSymbol &symbol) const;
   bool isAllData() const;
   Error checkAnyReplaced() const;
@@ -305,11 +306,28 @@ Error Chooser::addReplacement(Object &object, ObjectSymbol &s,
   return Error::success();
 }
 
+/// Data whose place in the app is not known.
+bool Chooser::differsFromOriginal(const ObjectSymbol &s) const {
+  const ObjectSymbol *o = plan.originalOf.lookup(&s);
+  if (!o || !o->section || !s.section || o->section->isMergeable())
+    return false;
+  auto bytes = [](const ObjectSymbol &s) {
+    ArrayRef<uint8_t> data = s.section->data;
+    return s.value > data.size() ? ArrayRef<uint8_t>()
+                                 : data.drop_front(s.value).take_front(s.size);
+  };
+  auto verdict = plan.verdicts.find(&s);
+  return verdict == plan.verdicts.end()
+             ? o->size == s.size && bytes(*o) != bytes(s)
+             : verdict->second.kind == Verdict::Kind::Changed;
+}
+
 /// Rules 4 and 5.
 Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
   auto user = selections.boundTo(s);
   if (!user)
     return user.takeError();
+  selections.find(s, config.keep); // it stays in any case, but may be named
   bool fresh = !selections.find(s, config.newData).empty();
   if (fresh)
     return Error::success();
@@ -340,6 +358,8 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
                    "=0xADDR if it has, --new-data " + s.name +
                    " if it is new, or --debug-file FILE";
     }
+    if (differsFromOriginal(s))
+      plan.remarks.push_back({&s, s.name, "differs from what it was before the fix", true});
     return Error::success();
   }
   if (!isState && !isTypeData && !*user) {
@@ -351,7 +371,8 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
     plan.remarks.push_back(
         {&s, s.name,
          "read-only data differs from the app's at " + hex(out.app->address) +
-             "; the patch uses its own copy, other code the old one"});
+             "; the patch uses its own copy, other code the old one",
+         plan.verdicts.contains(&s)});
     out.app = nullptr;
     return Error::success();
   }
@@ -397,7 +418,8 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
   if (isState && s.section && !equalInitialValue(image, *out.app, s))
     plan.remarks.push_back({&s, s.name,
                             "is the app's variable; the patch's "
-                            "initial value differs and is ignored"});
+                            "initial value differs and is ignored",
+                            true});
   return Error::success();
 }
 
