@@ -189,6 +189,11 @@ Expected<UnwindReader::Cie> UnwindReader::readCie(uint64_t address) {
   return cie;
 }
 
+/// LLVM's functions for LEB128 numbers don't look where they start.
+static bool isInside(const DataExtractor &data, DataExtractor::Cursor &c) {
+  return c && c.tell() <= data.size();
+}
+
 /// Call sites count from the function's start; only the table of types holds
 /// addresses, and how long it is only the actions tell.
 Error UnwindReader::readLsda(uint64_t address) {
@@ -227,7 +232,7 @@ Error UnwindReader::readLsda(uint64_t address) {
     uint64_t action = table.getULEB128(c);
     // An action's displacement to the next counts from its own place.
     DataExtractor::Cursor a(sitesEnd + action - 1);
-    for (unsigned n = 0; action && a && n < 4096; ++n) {
+    for (unsigned n = 0; action && isInside(table, a) && n < 4096; ++n) {
       int64_t filter = table.getSLEB128(a);
       uint64_t place = a.tell();
       int64_t next = table.getSLEB128(a);
@@ -235,7 +240,7 @@ Error UnwindReader::readLsda(uint64_t address) {
       // Exception specifications: indices of types behind the table.
       if (filter < 0 && typeEncoding != DW_EH_PE_omit) {
         DataExtractor::Cursor f(types + uint64_t(-filter) - 1);
-        for (uint64_t index; f && (index = table.getULEB128(f));)
+        for (uint64_t index; isInside(table, f) && (index = table.getULEB128(f));)
           mostTypes = std::max<int64_t>(mostTypes, std::min<uint64_t>(index, 1 << 20));
         consumeError(f.takeError());
       }
@@ -252,7 +257,7 @@ Error UnwindReader::readLsda(uint64_t address) {
   // Parts of a function have its whole table, also types that no call site of
   // theirs reaches. Actions fill what is in front of it, but for padding.
   for (DataExtractor::Cursor a(sitesEnd);
-       a && size && a.tell() + mostTypes * size < types;) {
+       isInside(table, a) && size && a.tell() + mostTypes * size < types;) {
     int64_t filter = table.getSLEB128(a);
     table.getSLEB128(a);
     if (uint64_t end = a.tell() + filter * size; a && filter > 0 && end <= types)
@@ -286,6 +291,8 @@ Error UnwindReader::readReferences() {
       continue;
     DataExtractor::Cursor c(f.address - section.address + 8 +
                             2 * sizeOf(cie.pointers));
+    if (!isInside(data, c))
+      return program.error("broken frame record at " + hex(f.address));
     data.getULEB128(c);
     uint64_t place = section.address + c.tell();
     if (Error e = c.takeError())
