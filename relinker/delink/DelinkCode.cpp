@@ -22,6 +22,7 @@
 
 using namespace llvm;
 using namespace llvm::ELF;
+using support::endian::read32le;
 using support::endian::read64le;
 
 namespace relink {
@@ -37,7 +38,8 @@ public:
   Error read(const Piece &piece);
 
 private:
-  Error readOperands(const Instruction &i, ArrayRef<uint8_t> code);
+  Error readOperands(const Piece &piece, const Instruction &i,
+                     ArrayRef<uint8_t> code);
   Error readBranch(const Piece &piece, const Instruction &i);
   Error readMemory(const Instruction &i, const AddressFlow &f);
   Error readAbsolute(const Instruction &i, const AddressFlow &f);
@@ -47,12 +49,15 @@ private:
   bool isInGot(uint64_t address) const;
   Error readSlot(Reference r, const Instruction &i, const Slot &slot);
   bool needsFlow(const Instruction &i, const AddressFlow &f) const;
+  void lookAtConstants(const Piece &piece, uint64_t address, uint64_t place);
 
   const Program &program;
   const Image &image;
   const Target &target;
   CodeFindings &out;
   bool followsThreads, isFlow = false;
+  /// Of the function: whether it takes the address of constants, and loads distances.
+  bool namesConstants = false, loadsDistances = false;
 };
 
 /// The psABI lets linkers relax GOT loads of these forms.
@@ -239,10 +244,35 @@ bool CodeReader::needsFlow(const Instruction &i, const AddressFlow &f) const {
   return isThread || (i.isBranch && i.isIndirect && !f.ipRelative);
 }
 
+/// The address of constants is taken at \p place. Two words of four that lead into
+/// the function, seen from there, are a table of jumps, whatever becomes of it.
+void CodeReader::lookAtConstants(const Piece &piece, uint64_t address,
+                                 uint64_t place) {
+  const Piece *data = program.pieceAt(address);
+  if (address % 4 || !data || data->isCode() ||
+      (data->section->flags & SHF_WRITE))
+    return;
+  namesConstants = true;
+  constexpr unsigned words = 4, least = 2;
+  unsigned inside = 0;
+  for (unsigned n = 0; n < words; ++n) {
+    ArrayRef<uint8_t> word = image.bytesAt(address + n * 4, 4);
+    inside += !word.empty() && address + int64_t(int32_t(read32le(word.data()))) -
+                                       piece.address < piece.size;
+  }
+  if (inside >= least)
+    out.likeTables.push_back({address, place});
+}
+
 /// \p code goes on behind the instruction.
-Error CodeReader::readOperands(const Instruction &i, ArrayRef<uint8_t> code) {
+Error CodeReader::readOperands(const Piece &piece, const Instruction &i,
+                               ArrayRef<uint8_t> code) {
   AddressFlow f = target.followAddresses(code.take_front(i.size));
   isFlow |= needsFlow(i, f);
+  if (f.kind == AddressFlow::Kind::Address && f.ipRelative)
+    lookAtConstants(piece, i.address + i.size + int64_t(f.displacement), i.address);
+  loadsDistances |= f.kind == AddressFlow::Kind::Load && f.isSigned && f.scale == 4 &&
+                    f.index != AddressFlow::none && !f.displacement;
   if (i.branchTarget || i.isNop)
     return Error::success();
   if (f.ipRelative)
@@ -263,7 +293,7 @@ Error CodeReader::read(const Piece &piece) {
   ArrayRef<uint8_t> bytes = image.bytesAt(piece.address, piece.size);
   if (bytes.size() != piece.size)
     return program.error("code at " + hex(piece.address) + " is not in the file");
-  isFlow = false;
+  isFlow = namesConstants = loadsDistances = false;
   Instruction i;
   for (uint64_t at = 0; at < bytes.size(); at += i.size) {
     uint64_t address = piece.address + at;
@@ -277,11 +307,12 @@ Error CodeReader::read(const Piece &piece) {
         return e;
     // What has no operand in memory and no field has nothing to say.
     if (!isCommon || i.memoryTarget || i.isIndirect || !program.kept.empty() ||
-        program.assumesNumbers() || hasPrefix(bytes[at]))
-      if (Error e = readOperands(i, bytes.drop_front(at)))
+        program.assumesNumbers() || hasPrefix(bytes[at]) ||
+        (namesConstants && i.size >= 2 && bytes[at + 1] == 0x63)) // movslq
+      if (Error e = readOperands(piece, i, bytes.drop_front(at)))
         return e;
   }
-  if (isFlow)
+  if (isFlow || (namesConstants && loadsDistances))
     out.flows.push_back(piece.address);
   // Code that runs on into what follows it has to stay in front of it.
   const Piece *next = program.pieceAt(piece.end());
@@ -411,9 +442,53 @@ void collect(Program &program, std::vector<CodeFindings> &found,
     llvm::append_range(program.remarks, f.remarks);
     llvm::append_range(all.joins, f.joins);
     llvm::append_range(all.flows, f.flows);
+    llvm::append_range(all.likeTables, f.likeTables);
     llvm::append_range(all.dataTargets, f.dataTargets);
     f = CodeFindings();
   }
+}
+
+/// Whether an instruction of \p function starts at \p address.
+bool startsInstruction(const Program &program, const Piece &function,
+                       uint64_t address) {
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(function.address, function.size);
+  Instruction i;
+  uint64_t at = 0;
+  for (; function.address + at < address && at < bytes.size(); at += i.size)
+    if (!program.target.measure(bytes.drop_front(at), function.address + at, i))
+      return false;
+  return function.address + at == address && at < bytes.size();
+}
+
+/// What has the form of a table of jumps is one that a jump was found for. Relocations
+/// that were kept tell for themselves (readKeptDistances).
+Error checkLikeTables(const Program &program,
+                      ArrayRef<std::pair<uint64_t, uint64_t>> likeTables) {
+  if (likeTables.empty() || !program.kept.empty())
+    return Error::success();
+  AddressSet known;
+  for (const Reference &r : program.references)
+    if (r.evidence == Evidence::JumpTable)
+      known.insert(r.place);
+  for (auto [table, place] : likeTables) {
+    const Piece *function = program.pieceAt(place);
+    unsigned inside = 0;
+    bool isKnown = !function; // or one that a string precedes
+    for (unsigned n = 0; n < 4; ++n)
+      isKnown |= known.contains(table + n * 4);
+    for (unsigned n = 0; n < 4 && !isKnown; ++n) {
+      ArrayRef<uint8_t> word = program.image.bytesAt(table + n * 4, 4);
+      uint64_t target =
+          word.empty() ? 0 : table + int64_t(int32_t(read32le(word.data())));
+      inside += target - function->address < function->size &&
+                startsInstruction(program, *function, target);
+    }
+    if (inside >= 2)
+      return program.error("not supported yet: no jump was found for the table of "
+                           "jumps at " + hex(table) + ", which " +
+                           program.describe(place) + " names");
+  }
+  return Error::success();
 }
 
 void sortTargets(const Program &program, std::vector<uint64_t> &targets) {
@@ -471,7 +546,7 @@ Error readCodeReferences(Program &program) {
           found))
     return e;
   collect(program, found, all);
-  return Error::success();
+  return checkLikeTables(program, all.likeTables);
 }
 
 const CodeView::Entry *CodeView::at(uint64_t address) const {

@@ -229,6 +229,18 @@ bool Flow::addTargets(uint64_t jump, ArrayRef<uint64_t> targets) {
   return known.size() != before;
 }
 
+/// An operand at the sum of a table's address and a word of it.
+void Flow::noteDistance(const State &state, const CodeView::Entry &e) {
+  const AddressFlow &f = e.flow;
+  if (!f.hasMemory || f.base >= 16 || f.index >= 16 || f.scale != 1)
+    return;
+  Value x = state[f.base], y = state[f.index];
+  if (x.kind != Kind::Word)
+    std::swap(x, y);
+  if (x.kind == Kind::Word && y.kind == Kind::Address && x.a == y.a)
+    relativeTables.insert(y.a);
+}
+
 /// \p v: what the register holds that it jumps to, if any.
 void Flow::noteJump(const CodeView::Entry &e, const Value &v) {
   uint64_t at = e.instruction.address;
@@ -312,6 +324,7 @@ void Flow::note() {
       const CodeView::Entry &e = code.entries[n];
       if (followsThreads)
         noteThread(state, e);
+      noteDistance(state, e);
       if (e.flow.kind == AddressFlow::Kind::Jump && !e.flow.ipRelative)
         jumps.push_back({&e, e.flow.source < 16 ? state[e.flow.source] : Value()});
       step(state, e);

@@ -95,6 +95,7 @@ private:
   Value add(Value x, Value y);
   void noteThread(const State &state, const CodeView::Entry &e);
   void addThread(uint64_t place, int64_t offset);
+  void noteDistance(const State &state, const CodeView::Entry &e);
   void noteJump(const CodeView::Entry &e, const Value &v);
   void enter(size_t block, const State &state);
   Block *blockAt(uint64_t address);
@@ -113,7 +114,8 @@ private:
   bool searchAddressTable(const CodeView::Entry &e, std::vector<uint64_t> &found);
   bool startsInstruction(uint64_t address) const;
   bool addTargets(uint64_t jump, llvm::ArrayRef<uint64_t> targets);
-  llvm::Error checkTables() const;
+  llvm::Error checkTables();
+  llvm::Error addDistances(uint64_t table);
   bool searchTables();
   bool seed();
 

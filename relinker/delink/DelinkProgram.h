@@ -291,6 +291,9 @@ struct CodeFindings {
   std::vector<std::pair<uint64_t, uint64_t>> joins; ///< as in Program
   std::vector<uint64_t> dataTargets;
   std::vector<uint64_t> flows; ///< functions that DelinkFlow has to read
+  /// What has the form of a function's table of jumps: its address, a place in the
+  /// function.
+  std::vector<std::pair<uint64_t, uint64_t>> likeTables;
   std::vector<std::string> remarks;
 };
 /// Jump tables that \p code uses, and its thread-local operands.

@@ -231,26 +231,70 @@ bool Flow::searchTables() {
   return true;
 }
 
-/// A table that ends where nothing says so may go on elsewhere. And tables of
-/// distances that are no jump tables (clang makes one of an array of
-/// strings). In their own section nothing moves apart.
-Error Flow::checkTables() const {
+/// A table of distances that is no jump table: clang makes one of an array of strings
+/// or of constants (reltable.NAME). In their own section nothing moves apart.
+Error Flow::addDistances(uint64_t table) {
+  const Piece *own = program.pieceAt(table);
+  std::optional<Bound> bound;
+  if (auto it = loads.find(table); it != loads.end() && it->second)
+    bound = boundOf(it->second);
+  auto next = llvm::upper_bound(dataTargets, table);
+  uint64_t end = own ? own->address + own->fileSize : table;
+  if (next != dataTargets.end() && !bound)
+    end = std::min(end, *next);
+  uint64_t count = (end - table) / 4;
+  if (bound)
+    count = std::min(count, bound->limit);
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(table, count * 4);
+  auto refuse = [&](const Twine &why) {
+    return program.error("not supported yet: the table of distances at " +
+                         program.describe(table) + ", which " +
+                         program.describe(piece.address) + " uses, " + why);
+  };
+  if (!own || bytes.size() < 4)
+    return refuse("is in no section");
+  bool leaves = false;
+  std::vector<Reference> found;
+  for (uint64_t i = 0; i < count; ++i) {
+    Reference r;
+    r.place = table + i * 4;
+    r.type = R_X86_64_PC32;
+    r.evidence = Evidence::JumpTable;
+    r.target = table + int64_t(int32_t(read32le(&bytes[i * 4])));
+    r.bias = i * 4;
+    const Piece *to = program.pieceAt(r.target);
+    if (!to && !bound)
+      break; // it ends here
+    leaves |= to != own;
+    if (!to && bound->exact)
+      return refuse("leads to " + hex(r.target) + ", where the program has nothing");
+    if (to && to != own)
+      program.interpret(r);
+    if (to)
+      found.push_back(r);
+  }
+  if (!leaves)
+    return Error::success();
+  bool isImported = any_of(found, [](const Reference &r) {
+    return r.kind != Reference::Kind::Address;
+  });
+  if (!bound || !bound->exact || (program.asLibrary && isImported))
+    return refuse("leads out of its section");
+  llvm::append_range(out.references, found);
+  return Error::success();
+}
+
+/// A table that ends where nothing says so may go on elsewhere.
+Error Flow::checkTables() {
   for (auto [table, entries] : unbounded)
     return program.error(
         "not supported yet: nothing bounds the jump table of " +
         program.describe(piece.address) + " at " + hex(table) + "\n>>> " +
         Twine(entries) + " entries lead into the function, the next word does not");
   for (uint64_t table : relativeTables) {
-    if (tables.contains(table))
-      continue;
-    ArrayRef<uint8_t> word = program.image.bytesAt(table, 4);
-    const Piece *own = program.pieceAt(table);
-    if (word.empty() || !own ||
-        table + int64_t(int32_t(read32le(word.data()))) - own->address >= own->size)
-      return program.error("not supported yet: the table of distances at " +
-                           program.describe(table) + ", which " +
-                           program.describe(piece.address) +
-                           " uses, leads out of its section");
+    if (!tables.contains(table) && !program.kept.contains(table))
+      if (Error e = addDistances(table))
+        return e;
   }
   return Error::success();
 }
