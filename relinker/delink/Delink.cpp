@@ -138,6 +138,26 @@ Error writeLibrary(Program &program, const DelinkConfig &config) {
   return writeFile(config.output, bytes);
 }
 
+/// Functions that the loader calls by the dynamic section, or the kernel by the header.
+void namePlaces(Program &program) {
+  const Image &image = program.image;
+  auto add = [&](const char *name, uint64_t address) {
+    const Piece *p = program.pieceAt(address);
+    if (p && p->isCode() && !p->dropped)
+      program.places.push_back(
+          {name, address, 0, STT_FUNC, STB_GLOBAL, STV_HIDDEN, 0, 0});
+  };
+  for (auto [tag, value] : image.dynamic.entries)
+    if (tag == DT_INIT || tag == DT_FINI) {
+      const Section *usual = image.section(tag == DT_INIT ? ".init" : ".fini");
+      if (!usual || usual->address != value)
+        add(tag == DT_INIT ? initName : finiName, value);
+    }
+  if (const Piece *p = program.pieceAt(image.header.e_entry);
+      p && image.kind == ImageKind::Shared && p->address == image.header.e_entry)
+    add(entryName, p->address);
+}
+
 void summarize(const Program &program, DelinkReport &report) {
   report.kind = toString(program.image.kind).str();
   for (const Piece &p : program.pieces)
@@ -174,6 +194,8 @@ Expected<DelinkReport> delink(const DelinkConfig &config) {
   if (Error e = analyzeProgram(program, config))
     return e;
 
+  if (!config.check)
+    namePlaces(program);
   // Beyond this point nothing is found out any more.
   if (Error e = config.check            ? checkObject(program, config, report)
                 : config.linksLibrary() ? writeLibrary(program, config)

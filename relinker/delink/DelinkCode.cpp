@@ -505,6 +505,11 @@ void sortTargets(const Program &program, std::vector<uint64_t> &targets) {
 
 Error readCodeReferences(Program &program) {
   findMain(program);
+  if (const Piece *p = program.pieceAt(program.mainAddress);
+      program.mainAddress && p && p->dropped)
+    return program.error("main, at " + hex(program.mainAddress) +
+                         ", can't be told from start-up code: no symbols or unwind "
+                         "tables say where functions are");
   std::vector<const Piece *> pieces;
   for (const Piece &piece : program.pieces)
     if (piece.isCode() && !piece.dropped)

@@ -31,6 +31,25 @@ struct Span {
   bool isSignal = false;
 };
 
+/// -fpatchable-function-entry=N,M puts nops in front of an entry, and a table says
+/// where they start: they are the function's.
+void addEntryNops(const Program &program, const Section &section,
+                  std::vector<Span> &functions) {
+  constexpr uint64_t most = 64;
+  const Section *table = program.image.section("__patchable_function_entries");
+  if (!table)
+    return;
+  for (auto [place, start] : readPointers(program.image, table->address,
+                                          table->address + table->size)) {
+    auto f = llvm::partition_point(
+        functions, [start = start](const Span &s) { return s.start < start; });
+    bool isFree = f == functions.begin() || std::prev(f)->end <= start;
+    if (section.contains(start) && f != functions.end() && isFree &&
+        f->start - start <= most)
+      f->start = start;
+  }
+}
+
 /// Functions of \p section by symbols and unwind tables, ascending.
 std::vector<Span> functionsOf(const Program &program, const Section &section) {
   std::vector<Span> out;
@@ -52,6 +71,7 @@ std::vector<Span> functionsOf(const Program &program, const Section &section) {
   llvm::stable_sort(out, [](const Span &a, const Span &b) {
     return a.start != b.start ? a.start < b.start : a.name.size() > b.name.size();
   });
+  addEntryNops(program, section, out);
   return out;
 }
 
@@ -100,37 +120,31 @@ public:
   bool contains(uint64_t start, uint64_t end) const;
 
 private:
-  uint64_t entry = 0, made = 0, gone = 0;
+  uint64_t entry = 0;
+  std::vector<uint64_t> made, gone; ///< what the arrays name
   std::vector<uint64_t> runners;
   AddressSet framed; ///< starts of functions with unwind tables
   bool named = false;
 };
 
 StartUp::StartUp(const Program &program)
-    : entry(program.image.header.e_entry),
+    : // In a library it is what -e says, or the start of .text.
+      entry(program.image.kind == ImageKind::Shared ? 0
+                                                    : program.image.header.e_entry),
       runners(constructorRunners(program)), named(program.named) {
   const Image &image = program.image;
-  auto first = [&](uint64_t array) -> uint64_t {
-    if (!array)
-      return 0;
-    auto words = readPointers(image, array, array + 8);
-    return words.empty() ? 0 : words.begin()->second;
-  };
-  auto array = [&](uint64_t stated, uint32_t type) -> uint64_t {
-    for (const Section &s : image.sections)
-      if (!stated && s.type == type && s.size)
-        return s.address;
-    return stated;
-  };
-  made = first(array(image.dynamic.initArray, SHT_INIT_ARRAY));
-  gone = first(array(image.dynamic.finiArray, SHT_FINI_ARRAY));
+  for (const Section &s : image.sections)
+    if (s.type == SHT_INIT_ARRAY || s.type == SHT_FINI_ARRAY)
+      for (auto [place, function] :
+           readPointers(image, s.address, s.address + s.size))
+        (s.type == SHT_INIT_ARRAY ? made : gone).push_back(function);
   for (const UnwindRecord &f : program.frames)
     if (f.cie)
       framed.insert(f.start);
 }
 
-/// crtbegin's functions are one stretch without unwind tables, and the first
-/// constructor and the first destructor lie in it.
+/// crtbegin's functions are one stretch without unwind tables, and a constructor and
+/// a destructor lie in it. They come first in the arrays, but for those of a priority.
 bool StartUp::contains(uint64_t start, uint64_t end) const {
   if (llvm::is_contained(runners, start))
     return true;
@@ -138,8 +152,8 @@ bool StartUp::contains(uint64_t start, uint64_t end) const {
     return false;
   if (entry && start == entry)
     return true;
-  return !framed.contains(start) && made >= start && made < end &&
-         gone >= start && gone < end;
+  auto isInside = [&](uint64_t function) { return function >= start && function < end; };
+  return !framed.contains(start) && any_of(made, isInside) && any_of(gone, isInside);
 }
 
 void cutCode(Program &program, const Section &section, const StartUp &startUp) {
@@ -183,6 +197,8 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
     p.section = &section;
     p.address = c.start;
     p.size = p.fileSize = c.covered - c.start;
+    p.align = std::min<uint64_t>(uint64_t(1) << countr_zero(p.address),
+                                 std::max<uint64_t>(section.align, 1));
     p.isStartUp = program.isStartUpFunction(c.name) ||
                   startUp.contains(c.start, c.covered);
     p.dropped = p.isStartUp && !program.keepsStartUp;
@@ -217,6 +233,7 @@ Error cutPieces(Program &program) {
     p.address = s.address;
     p.size = s.size;
     p.fileSize = s.type == SHT_NOBITS ? 0 : s.size;
+    p.align = std::max<uint64_t>(s.align, 1);
     p.name = s.name.str();
     (p.isTls() ? program.tlsPieces : program.pieces).push_back(std::move(p));
   }
@@ -254,6 +271,7 @@ void joinPieces(Program &program, ArrayRef<std::pair<uint64_t, uint64_t>> spans)
     }
     Piece &before = out.back();
     before.size = p.end() - before.address;
+    before.align = std::max(before.align, p.align);
     before.fileSize = p.fileSize ? p.address + p.fileSize - before.address
                                  : before.fileSize;
   }

@@ -97,6 +97,21 @@ void LinkFileWriter::writeDynamic() {
                                              : "-Wl,-z,norelro");
   if (d.symbolic)
     argument("-Wl,-Bsymbolic");
+  if (const Phdr *stack = image.segmentOfType(PT_GNU_STACK);
+      stack && (stack->p_flags & PF_X))
+    argument("-Wl,-z,execstack");
+  for (auto [tag, value] : d.entries)
+    if (tag == DT_AUXILIARY || tag == DT_FILTER)
+      if (StringRef name = image.dynamicString(value); !name.empty())
+        argument((tag == DT_AUXILIARY ? "-Wl,-f," : "-Wl,-F,") + name);
+  if (d.flags & DF_ORIGIN || d.flags1 & DF_1_ORIGIN)
+    argument("-Wl,-z,origin");
+  for (const ProgramSymbol &s : program.places)
+    for (auto [name, option] : {std::pair(initName, "-Wl,-init,"),
+                                std::pair(finiName, "-Wl,-fini,"),
+                                std::pair(entryName, "-Wl,-e,")})
+      if (s.name == name)
+        argument(option + Twine(name));
   constexpr std::pair<uint64_t, const char *> flags[] = {
       {DF_1_NODELETE, "nodelete"},
       {DF_1_NOOPEN, "nodlopen"},
@@ -143,17 +158,26 @@ Error LinkFileWriter::writeExports() {
     if (!copied)
       nodes[versioned ? image.dynamicVersion(i) : ""].push_back(name);
   }
-  raw_string_ostream list(image.kind == ImageKind::Shared ? out.versionScript
-                                                          : out.dynamicList);
   bool library = image.kind == ImageKind::Shared;
   if (nodes.empty() && !library)
     return Error::success();
+  if (!library) {
+    raw_string_ostream names(out.dynamicList);
+    names << "{\n";
+    for (const auto &[version, list] : nodes)
+      for (StringRef name : list)
+        names << "  \"" << name << "\";\n";
+    names << "};\n";
+    argument("-Wl,--dynamic-list=dynamic.list");
+    if (!versioned)
+      return Error::success();
+  }
+  raw_string_ostream list(out.versionScript);
   // What has no version in a library with versions is in no node, and stays
   // global if nothing says otherwise.
   bool open = versioned && nodes.erase("");
   for (const auto &[version, names] : nodes) {
-    list << version << (version.empty() ? "" : " ") << "{\n"
-         << (library ? "global:\n" : "");
+    list << version << (version.empty() ? "" : " ") << "{\nglobal:\n";
     for (StringRef name : names)
       list << "  \"" << name << "\";\n";
     list << (library && !open && version == nodes.begin()->first
@@ -163,8 +187,7 @@ Error LinkFileWriter::writeExports() {
   }
   if (library && nodes.empty())
     list << (open ? "{ global: *; };\n" : "{ local: *; };\n");
-  argument(library ? "-Wl,--version-script=versions.map"
-                   : "-Wl,--dynamic-list=dynamic.list");
+  argument("-Wl,--version-script=versions.map");
   return Error::success();
 }
 
@@ -190,6 +213,7 @@ void LinkFileWriter::writeLibraries() {
     // The loader is named by libc's own linker script where it is needed.
     argument(name.contains('/') ? name.str() : ("-l:" + name).str());
   argument("-Wl,--as-needed");
+  argument("-Wl,--allow-shlib-undefined"); // what they need is found at run time
 }
 
 Expected<LinkFiles>
@@ -235,7 +259,7 @@ linkerArguments(const Program &program, WholeLink &link,
     out.push_back("-L" + sysroot + d);
   if (!program.image.interpreter.empty()) // __tls_get_addr
     out.push_back(sysroot + program.image.interpreter.str());
-  out.insert(out.end(), {"--build-id=none", "--allow-shlib-undefined"});
+  out.push_back("--build-id=none");
   return out;
 }
 

@@ -71,7 +71,7 @@ void MeaningCheck::readTables() {
   for (auto *list : {&program.pieces, &program.tlsPieces})
     for (const Piece &p : *list)
       if (p.output)
-        addresses.try_emplace(p.output, p.address);
+        addresses.try_emplace(p.output, p.origin());
 }
 
 /// Names in the object may have the version that a link today would not choose.

@@ -59,11 +59,14 @@ void ObjectBuilder::addArray(Piece &piece) {
   ObjectSection &out = object->addSection(piece.name, piece.section->type,
                                           SHF_ALLOC | SHF_WRITE);
   out.align = 8;
-  for (const Reference &r : program.references) {
-    if (r.place - piece.address >= piece.size ||
-        (r.kind == Reference::Kind::Address && isDropped(r.target)))
-      continue;
-    moves.push_back({r.place, {8, &out, out.data.size()}});
+  std::vector<uint64_t> places; // what the loader looks up comes last in its tables
+  for (const Reference &r : program.references)
+    if (r.place - piece.address < piece.size &&
+        !(r.kind == Reference::Kind::Address && isDropped(r.target)))
+      places.push_back(r.place);
+  llvm::sort(places);
+  for (uint64_t place : places) {
+    moves.push_back({place, {8, &out, out.data.size()}});
     out.data.resize(out.data.size() + 8);
   }
   out.size = out.data.size();
@@ -87,17 +90,19 @@ void ObjectBuilder::addSection(Piece &piece) {
       name, piece.fileSize ? (pinned || s.type == SHT_NOBITS ? SHT_PROGBITS : s.type)
                            : SHT_NOBITS,
       flags);
-  out.align = piece.isCode() || piece.address != s.address
-                  ? std::min<uint64_t>(uint64_t(1) << countr_zero(piece.address),
-                                       std::max<uint64_t>(s.align, 1))
-                  : std::max<uint64_t>(s.align, 1);
-  out.size = piece.size;
-  if (piece.fileSize) {
+  out.align = piece.align;
+  piece.lead = pinned || piece.isTls() ? 0 : piece.address % piece.align;
+  if (pinned) // it is at its address, however that is aligned
+    out.align = std::min<uint64_t>(out.align, uint64_t(1) << countr_zero(piece.address));
+  out.size = piece.size + piece.lead;
+  if (piece.fileSize)
     out.data = program.contents(piece.address, piece.size);
-  }
+  if (piece.fileSize && piece.lead)
+    out.data.insert(out.data.begin(), piece.lead,
+                    piece.isCode() ? program.target.trapByte() : uint8_t(0));
   for (const auto &[address, r] : program.replaced)
     if (r.isErased && address - piece.address < piece.size)
-      std::fill_n(out.data.begin() + (address - piece.address), r.size,
+      std::fill_n(out.data.begin() + (address - piece.origin()), r.size,
                   program.target.trapByte());
   piece.output = &out;
   if (pinned)
@@ -198,7 +203,7 @@ void ObjectBuilder::addSymbol(const ProgramSymbol &s) {
   bool isGlobal = s.binding != STB_LOCAL || wanted;
   if (isGlobal && known.contains(s.name)) // mold lists some twice
     return;
-  uint64_t base = piece->address;
+  uint64_t base = piece->origin();
   if (s.type == STT_TLS)
     base -= image.segmentOfType(PT_TLS)->p_vaddr;
   ObjectSymbol &out = object->addSymbol(s.name);
@@ -252,7 +257,7 @@ void ObjectBuilder::addPlace(const ProgramSymbol &s) {
       p = program.pieceEndingAt(s.address);
     if (!p || !p->output)
       return;
-    m = {&object->sectionSymbol(*p->output), p->address};
+    m = {&object->sectionSymbol(*p->output), p->origin()};
   }
   if (!m.symbol || (s.type == STT_TLS && !tls))
     return;

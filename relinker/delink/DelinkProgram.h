@@ -53,6 +53,9 @@ struct Piece {
   const Section *section = nullptr;
   uint64_t address = 0, size = 0;
   uint64_t fileSize = 0; ///< bytes with contents; the rest is zero
+  uint64_t align = 1;    ///< the most of what it holds
+  /// Bytes in front of it in the object: what it holds stays as it was aligned.
+  uint64_t lead = 0;
   std::string name;      ///< of the section it becomes
   bool dropped = false;  ///< start-up code, which the next link brings
   bool isStartUp = false;
@@ -60,6 +63,8 @@ struct Piece {
   ObjectSection *output = nullptr;
 
   uint64_t end() const { return address + size; }
+  /// Where, in the app's addresses, the object's section starts.
+  uint64_t origin() const { return address - lead; }
   bool isCode() const { return section->flags & llvm::ELF::SHF_EXECINSTR; }
   bool isTls() const { return section->flags & llvm::ELF::SHF_TLS; }
 };
@@ -339,6 +344,11 @@ splitObject(const Object &whole, const SplitPlan &plan);
 /// The objects that \p config asks for. In `pinned` mode as buildObject().
 llvm::Expected<std::vector<std::unique_ptr<Object>>>
 buildObjects(Program &program, const DelinkConfig &config, PinnedLayout *pinned);
+/// What -init and -fini of the next link name, where the program has other functions
+/// there than .init and .fini: DT_INIT, DT_FINI.
+constexpr char initName[] = "delink.init", finiName[] = "delink.fini";
+/// And -e of a library that has one.
+constexpr char entryName[] = "delink.entry";
 /// The arguments that link it again, one a line, and files that they name.
 struct LinkFiles {
   std::vector<std::string> arguments; ///< those of `response`

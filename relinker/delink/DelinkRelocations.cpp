@@ -60,7 +60,7 @@ ObjectBuilder::Meaning ObjectBuilder::inPiece(Piece &piece, uint64_t target, boo
   if (named)
     if (ObjectSymbol *s = functions.lookup(target))
       return {s, target};
-  return {&object->sectionSymbol(*piece.output), piece.address};
+  return {&object->sectionSymbol(*piece.output), piece.origin()};
 }
 
 /// \p exact: linkers know no addend for what goes through a slot.
@@ -234,7 +234,7 @@ Error ObjectBuilder::addRelocation(const Reference &r, Cursor &cursor) {
     if (!pinned && isPointerArray(*p->section))
       return Error::success(); // a constructor that is left out
     out = p->output;
-    offset = r.place - p->address;
+    offset = r.place - p->origin();
   }
   if (!out || program.isErased(r.place))
     return Error::success();

@@ -43,6 +43,8 @@ private:
   void notePlaces();
   void nameOfTarget(const LinkTarget &target);
   Error leaveOutReplaced();
+  void leaveOutColdParts(const Replacement &r);
+  Error referFromPiece(const Piece &piece, const Replacement &r);
   std::string nameOfCopied(unsigned symbol) const;
   Expected<SmallVector<char, 0>> completePatch(const LinkInput &input);
   void addAliases(Object &object, const ObjectSymbol &entry,
@@ -169,6 +171,56 @@ Error FullRelink::leaveOutReplaced() {
     bool alone = p->address == r.address && p->end() - r.address < r.size + 16;
     p->isReplaced = alone;
     program.replaced[r.address].isErased = !alone;
+    if (alone)
+      leaveOutColdParts(r);
+    else if (Error e = referFromPiece(*p, r))
+      return e;
+  }
+  return Error::success();
+}
+
+/// What was moved out of the function goes with it, if nothing else leads there.
+void FullRelink::leaveOutColdParts(const Replacement &r) {
+  for (const ProgramSymbol &s : program.symbols) {
+    StringRef rest = s.name;
+    if (s.type != STT_FUNC || !rest.consume_front(r.app->name) ||
+        !rest.starts_with(".cold"))
+      continue;
+    Piece *cold = program.pieceAt(s.address);
+    if (!cold || !cold->isCode() || cold->address != s.address)
+      continue;
+    auto isOwn = [&](uint64_t place) {
+      return place - r.address < r.size || place - cold->address < cold->size;
+    };
+    cold->isReplaced = none_of(program.references, [&](const Reference &o) {
+      return o.kind == Reference::Kind::Address && o.evidence != Evidence::Unwind &&
+             o.target - cold->address < cold->size && !isOwn(o.place);
+    });
+  }
+}
+
+/// Where nothing tells functions apart, others are in its piece, and what of them
+/// leads to it has no reference yet.
+Error FullRelink::referFromPiece(const Piece &piece, const Replacement &r) {
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(piece.address, piece.size);
+  Instruction i;
+  for (uint64_t at = 0; at < bytes.size(); at += i.size) {
+    if (!program.target.measure(bytes.drop_front(at), piece.address + at, i))
+      break; // readCodeReferences() has refused it
+    if (!i.branchTarget || *i.branchTarget - r.address >= r.size ||
+        i.address - r.address < r.size)
+      continue;
+    if (*i.branchTarget != r.address || i.fieldSize != 4)
+      return program.error("can't be linked again as a whole: the code at " +
+                           program.describe(i.address) + " leads into " +
+                           r.body->name + ", or by a short jump\n>>> remedy: patch "
+                           "it without --relink");
+    Reference reference;
+    reference.place = i.address + i.fieldOffset;
+    reference.bias = -4;
+    reference.type = R_X86_64_PLT32;
+    reference.target = r.address;
+    program.references.push_back(reference);
   }
   return Error::success();
 }

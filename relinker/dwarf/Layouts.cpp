@@ -44,6 +44,7 @@ private:
   void compareUnits(const Object &object, const UnitPair &pair);
   void findUnits();
   void findKept();
+  bool isAllUnchanged(const Object &object) const;
 
   const AppDwarf &dwarf;
   const Plan &plan;
@@ -107,6 +108,20 @@ void LayoutCheck::findKept() {
     }
 }
 
+/// Whether the app has all of the object's code as it is, so that the layout makes
+/// none of it different.
+bool LayoutCheck::isAllUnchanged(const Object &object) const {
+  return all_of(object.symbols, [&](const ObjectSymbol &s) {
+    if (!s.isFunction() || !s.isDefined() || !s.section || !s.size)
+      return true;
+    auto verdict = plan.verdicts.find(&s);
+    return isOutlinedPart(s.name) ||
+           (verdict != plan.verdicts.end() &&
+            (verdict->second.kind == Verdict::Kind::Same ||
+             verdict->second.kind == Verdict::Kind::LinesOnly));
+  });
+}
+
 void LayoutCheck::run() {
   std::vector<const Object *> objects;
   for (const Replacement &r : plan.replacements)
@@ -119,6 +134,12 @@ void LayoutCheck::run() {
   }
   if (changed.empty())
     return;
+  for (auto &object : plan.objects)
+    if (!is_contained(objects, object.get()) && isAllUnchanged(*object)) {
+      AppDwarf patch = AppDwarf::ofPatch(plan, *object);
+      for (const UnitPair &pair : pairUnits(patch, dwarf, plan, *object))
+        ofPatch.insert(pair.app);
+    }
   findUnits();
   findKept();
   erase_if(changed, [](const ChangedType &c) { return c.units.empty() && c.functions.empty(); });

@@ -20,9 +20,8 @@ namespace relink {
 constexpr uint64_t mostAdded = 64 << 10;
 
 uint64_t mostDebugInfo(const Config &config) {
-  if (!config.debugInfo)
-    return 0;
-  return config.fullDebugInfo ? UINT64_MAX : mostAdded;
+  // Types are compared also where it is not added to the output.
+  return config.debugInfo && config.fullDebugInfo ? UINT64_MAX : mostAdded;
 }
 
 const DebugPrefix *DebugPlan::prefix(StringRef section) const {
