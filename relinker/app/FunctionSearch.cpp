@@ -18,15 +18,9 @@ FunctionSearch::FunctionSearch(const Image &image, const UnwindTable &unwind)
     : image(image) {
   if (!unwind.readable)
     return;
-  ArrayRef<uint8_t> frame = image.bytesFrom(unwind.frameAddress);
-  for (uint64_t i = 0; i < unwind.rows; ++i) {
-    UnwindRow r = unwind.row(image, i);
-    if (r.fde < unwind.frameAddress)
-      continue;
-    if (auto fde = decodeFde(frame, unwind.frameAddress,
-                             r.fde - unwind.frameAddress))
+  for (uint64_t i = 0; i < unwind.rows; ++i)
+    if (auto fde = unwind.fdeOf(image, i))
       bySize.push_back({fde->size, fde->start});
-  }
   llvm::sort(bySize);
 }
 

@@ -122,7 +122,12 @@ Error LibrarySearch::load() {
         if (Error e = open(("lib" + name + ".so").append(suffix), {}, true))
           return e;
     notFound.clear();
-    if (libraries.size() == before)
+    bool isNeededAlready = any_of(libraries, [&](const auto &l) {
+      StringRef soname = l->soname;
+      return soname.consume_front("lib" + name + ".so") &&
+             (soname.empty() || soname.starts_with("."));
+    });
+    if (libraries.size() == before && !isNeededAlready)
       return makeError("-l" + name + ": library not found\n>>> remedy: say "
                        "where it is with -L DIR");
   }

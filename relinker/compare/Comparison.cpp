@@ -505,8 +505,15 @@ void ObjectComparison::run() {
       return;
     }
     plan.originalOf[&s] = o;
-    if (auto it = before.learned.find(o); it != before.learned.end())
-      plan.learn(s, *it->second);
+    auto learned = before.learned.find(o);
+    // What several objects refer to and none defines is the same thing, and the code
+    // of any may have shown it.
+    if (learned == before.learned.end() && !s.isDefined())
+      for (const ObjectSymbol *other : partners(s))
+        if (other->name == s.name && !other->isDefined() && before.learned.count(other))
+          learned = before.learned.find(other);
+    if (learned != before.learned.end())
+      plan.learn(s, *learned->second);
   });
 }
 

@@ -17,6 +17,7 @@
 #include "Imports.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/ThreadPool.h"
 #include <atomic>
 
@@ -49,6 +50,7 @@ private:
   bool isInGot(uint64_t address) const;
   Error readSlot(Reference r, const Instruction &i, const Slot &slot);
   bool needsFlow(const Instruction &i, const AddressFlow &f) const;
+  bool isDistance(ArrayRef<uint8_t> instruction) const;
   void lookAtConstants(const Piece &piece, uint64_t address, uint64_t place);
 
   const Program &program;
@@ -289,6 +291,14 @@ static bool hasPrefix(uint8_t first) {
          first == 0x2e || first == 0x3e;
 }
 
+/// movabs of a number that takes no 64 bits: compilers do so for distances only, from
+/// the GOT or within the code (x86-64 psABI, "Large position independent code model").
+bool CodeReader::isDistance(ArrayRef<uint8_t> instruction) const {
+  return image.isPositionIndependent() && (instruction[0] & 0xfe) == 0x48 &&
+         (instruction[1] & 0xf8) == 0xb8 && instruction.size() == 10 &&
+         isInt<32>(int64_t(read64le(&instruction[2])));
+}
+
 Error CodeReader::read(const Piece &piece) {
   ArrayRef<uint8_t> bytes = image.bytesAt(piece.address, piece.size);
   if (bytes.size() != piece.size)
@@ -305,6 +315,11 @@ Error CodeReader::read(const Piece &piece) {
     if (i.branchTarget)
       if (Error e = readBranch(piece, i))
         return e;
+    if (i.size == 10 && isDistance(bytes.slice(at, 10)))
+      return program.error(
+          "not supported yet: the code at " + program.describe(address) +
+          " is for the large code model (-mcmodel=large, medium), and has distances "
+          "of 64 bits in it");
     // What has no operand in memory and no field has nothing to say.
     if (!isCommon || i.memoryTarget || i.isIndirect || !program.kept.empty() ||
         program.assumesNumbers() || hasPrefix(bytes[at]) ||

@@ -657,6 +657,11 @@ const Piece *Splitter::variableMeant(const ObjectSection &s, ObjectRelocation &r
     return p;
   if (!p->owner)
     return &before;
+  // The guard of a static that code makes when it is first needed: neither it nor the
+  // object in front of it is an array that code would go through.
+  for (const ObjectSymbol *s : {p->owner, before.owner})
+    if (StringRef(s->name).starts_with("_ZGV"))
+      return p;
   r.isBiased = true;
   return p;
 }

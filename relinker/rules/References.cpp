@@ -49,6 +49,7 @@ private:
   Expected<LinkTarget *> realTarget(const Object &object,
                                     const ObjectSymbol &symbol);
   Error undefinedError(const Object &object, const ObjectSymbol &symbol) const;
+  Expected<LinkTarget *> ownHandle();
 
   const Image &image;
   const SymbolIndex &index;
@@ -307,10 +308,38 @@ ReferenceResolver::resolveUndefined(const Object &object,
                           std::to_string(list.size()) + " symbols of the app";
     for (const AppSymbol *a : list)
       message += "\n>>> candidate: " + describe(*a);
+    bool isTold = none_of(drop_begin(list), [&](const AppSymbol *a) {
+      return a->file == list.front()->file;
+    });
     return makeError(message + "\n>>> remedy: --bind " + s.name + "=" +
-                     list.front()->file + ":" + s.name);
+                     (isTold ? list.front()->file + ":" + s.name
+                             : hex(list.front()->address)));
   }
   return importTarget(s.name, s.isWeak());
+}
+
+/// Start-up code's name for the module: what __cxa_atexit() and __cxa_finalize() tell
+/// modules apart by. crtbegin's word holds its own address; in an executable, whose
+/// destructors run at the end in any case, another address of its own does as well.
+Expected<LinkTarget *> ReferenceResolver::ownHandle() {
+  uint64_t address = 0;
+  for (const Rela &r : image.relocations())
+    if (r.getType(false) == R_X86_64_RELATIVE && r.r_offset == uint64_t(r.r_addend))
+      if (const Section *s = image.sectionAt(r.r_offset);
+          s && s->name == ".data" && s->address == r.r_offset)
+        address = r.r_offset;
+  for (const Phdr &p : image.segments)
+    if (!address && image.kind != ImageKind::Shared && p.p_type == PT_LOAD)
+      address = p.p_vaddr ? p.p_vaddr : p.p_vaddr + 1; // null is another module's
+  if (!address)
+    return nullptr;
+  AppSymbol &handle = plan.unnamed.emplace_back();
+  handle.name = "__dso_handle";
+  handle.address = address;
+  handle.type = STT_OBJECT;
+  handle.binding = STB_LOCAL;
+  handle.source = AppSymbol::Source::Learned;
+  return targetFor(handle);
 }
 
 Error ReferenceResolver::resolve(const Object &object, ObjectSymbol *symbol) {
@@ -323,6 +352,11 @@ Error ReferenceResolver::resolve(const Object &object, ObjectSymbol *symbol) {
     auto target = resolveUndefined(object, *s);
     if (!target)
       return target.takeError();
+    if (!*target && s->name == "__dso_handle") {
+      target = ownHandle();
+      if (!target)
+        return target.takeError();
+    }
     if (!*target && !s->isWeak())
       return undefinedError(object, *s);
     if (*target)

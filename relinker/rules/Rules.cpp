@@ -56,6 +56,7 @@ private:
   bool differsFromOriginal(const ObjectSymbol &s) const;
   bool isUnchanged(const ObjectSymbol &symbol) const;
   bool isAllData() const;
+  bool isOnlyLto() const;
   Error checkAnyReplaced() const;
   Error checkClones() const;
   Error checkSharedCode() const;
@@ -136,8 +137,12 @@ std::string Chooser::ambiguity(const Object &object, const ObjectSymbol &s,
             " out, if the app was not linked from it";
   if (contested)
     text += "\n>>> remedy: --new-data " + s.name + " if it is new";
+  bool isTold = none_of(drop_begin(found), [&](const AppSymbol *a) {
+    return a->file == found[0]->file;
+  });
   return text + "\n>>> remedy: --bind " + s.name + "=" +
-         (found[0]->file.empty() ? hex(found[0]->address)
+         (found[0]->file.empty() || !isTold
+              ? hex(found[0]->address)
                                  : found[0]->file + ":" + found[0]->name);
 }
 
@@ -575,6 +580,15 @@ bool Chooser::isAllData() const {
   return true;
 }
 
+/// Whether gcc left the code to the link (GCC's lto-streamer.h).
+bool Chooser::isOnlyLto() const {
+  return any_of(plan.objects, [](const auto &object) {
+    return any_of(object->symbols, [](const ObjectSymbol &s) {
+      return s.name == "__gnu_lto_slim";
+    });
+  });
+}
+
 /// A patch that replaces nothing is a mistake.
 Error Chooser::checkAnyReplaced() const {
   if (!plan.replacements.empty() || !plan.interpositions.empty() ||
@@ -590,6 +604,10 @@ Error Chooser::checkAnyReplaced() const {
   return makeError(
       image.path + ": the patch replaces nothing in it" +
       (names.empty() ? "\n>>> the patch defines no function" : names) +
+      (names.empty() && isOnlyLto()
+           ? "\n>>> its code is that of link-time optimization (-flto)\n>>> remedy: "
+             "compile it with -fno-lto or -ffat-lto-objects"
+           : "") +
       (index.hasFullTable ? ""
                           : "\n>>> the app's symbol table was stripped: give --orig "
                             "FILE, the object before the fix, --symbol NAME=0xADDR, or "
