@@ -27,6 +27,7 @@
 #include "Join.h"
 #include "Layouts.h"
 #include "MapOriginal.h"
+#include "PatchMapFormat.h"
 #include "PatchFiles.h"
 #include "PatchReader.h"
 #include "Rules.h"
@@ -145,6 +146,8 @@ Expected<Report> relink(const Config &config) {
   std::string unusedMap;
   if (originals->empty() && plan.notes.size() > notes)
     unusedMap = plan.notes.back();
+  else if (!config.originals.empty() && config.useMap && app.section(map::sectionName))
+    unusedMap = "the map of " + app.path + " is not used: --orig is given";
   auto reserve = readReserve(app);
   if (!reserve)
     return reserve.takeError();

@@ -20,8 +20,33 @@ std::string describe(const AppSymbol &a) {
   return hex(a.address) + " " + (a.file.empty() ? "" : a.file + ":") + a.name;
 }
 
+/// A demangled name without its ABI tags, `f[abi:cxx11](int)`, which sources lack.
+static std::string withoutTags(StringRef name) {
+  std::string out;
+  while (!name.empty()) {
+    auto [front, rest] = name.split("[abi:");
+    out += front;
+    name = rest.split(']').second;
+  }
+  return out;
+}
+
+/// Whether \p name is what \p s is called when it is shown, or without parameters.
+static bool isShownAs(const ObjectSymbol &s, StringRef name) {
+  std::string readable = demangle(s.name);
+  if (readable == s.name)
+    return false;
+  std::string untagged = withoutTags(readable);
+  for (StringRef r : {StringRef(readable), StringRef(untagged)})
+    if (r == name || r.take_until([](char c) { return c == '('; }) == name)
+      return true;
+  return false;
+}
+
 bool Selections::matches(const ObjectSymbol &s, StringRef pattern) {
   StringRef name = pattern;
+  if (!isOutlinedPart(s.name) && isShownAs(s, pattern))
+    return true;
   // file.c:name, but not the :: of a demangled name.
   if (size_t colon = pattern.find(':');
       colon != StringRef::npos && !pattern.substr(colon).starts_with("::")) {
@@ -35,10 +60,7 @@ bool Selections::matches(const ObjectSymbol &s, StringRef pattern) {
     return false;
   if (plainName(s.name) == name && !StringRef(s.name).contains(".part."))
     return true;
-  std::string readable = demangle(s.name);
-  return readable != s.name &&
-         (readable == name || StringRef(readable).take_until(
-                                  [](char c) { return c == '('; }) == name);
+  return isShownAs(s, name);
 }
 
 StringRef Selections::find(const ObjectSymbol &s,
