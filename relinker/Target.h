@@ -59,6 +59,7 @@ struct AddressFlow {
     AddConstant, ///< destination += immediate
     Compare,  ///< source, or the memory operand, with the immediate
     Mask,     ///< destination &= immediate
+    ShiftRight, ///< destination, without a sign, is divided by 2 to the immediate
     Jump,     ///< to source, or to what the memory operand holds
   };
   static constexpr uint8_t none = 16; ///< no register

@@ -72,6 +72,8 @@ bool IndexSearch::follow(const CodeView::Entry &e) {
       return false;
     if (f.kind == F::Move || f.kind == F::Extend)
       wanted = f.source;
+    else if (f.kind == F::ShiftRight)
+      shift += f.immediate & 31; // what a mask or comparison in front bounds
     else if (scaled)
       wanted = f.index;
     else if (f.kind == F::Load)

@@ -25,6 +25,8 @@ public:
   std::optional<size_t> find();
   /// The jump that was followed back, if any: its condition held.
   std::optional<size_t> taken;
+  /// Bits by which what is compared or masked is shifted to the right on the way.
+  unsigned shift = 0;
 
 private:
   bool back();

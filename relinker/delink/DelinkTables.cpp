@@ -68,9 +68,14 @@ std::optional<Flow::Bound> Flow::boundOf(uint64_t load) const {
   std::optional<size_t> found = search.find();
   if (!found)
     return std::nullopt;
+  std::optional<Bound> bound;
   if (code.entries[*found].flow.kind == AddressFlow::Kind::Mask)
-    return Bound{uint64_t(code.entries[*found].flow.immediate) + 1, false};
-  return boundFrom(*found, search.taken);
+    bound = Bound{uint64_t(code.entries[*found].flow.immediate) + 1, false};
+  else
+    bound = boundFrom(*found, search.taken);
+  if (bound && bound->limit && search.shift < 32)
+    bound->limit = ((bound->limit - 1) >> search.shift) + 1;
+  return bound;
 }
 
 /// Notes the entries of the table at \p table; false if it can't be one.

@@ -224,6 +224,12 @@ void Reader::choose() {
     if (isRegister && digit == 0 && opcode != 0x80)
       return set(Kind::AddConstant, rm, none);
     return;
+  case 0xc1: case 0xd1:
+    if (!isRegister || digit != 5 || narrow)
+      return;
+    if (opcode == 0xd1)
+      out.immediate = 1;
+    return set(Kind::ShiftRight, rm, none);
   case 0xc7:
     return isRegister ? set(Kind::Constant, rm, none) : void();
   case 0xff:
