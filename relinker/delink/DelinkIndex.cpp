@@ -56,18 +56,41 @@ bool IndexSearch::isWanted(const CodeView::Entry &e) const {
                        : memory && sameMemory(e, *memory);
 }
 
+/// Of the operand that loads the index: `lea 4(%rsi),%rcx` makes -4(%rcx) of (%rsi).
+bool IndexSearch::followOperand(const CodeView::Entry &e) {
+  using F = AddressFlow::Kind;
+  const AddressFlow &f = e.flow;
+  AddressFlow &operand = memory->flow;
+  auto writes = [&](uint8_t r) {
+    return r < 16 && (e.instruction.generalWritten >> r & 1);
+  };
+  if (writes(operand.index))
+    return false;
+  if (!writes(operand.base))
+    return true;
+  bool isSum = f.kind == F::Address && !f.ipRelative && !f.threadSegment &&
+               f.index == AddressFlow::none && f.base < 16;
+  if (f.destination != operand.base || !(isSum || (f.kind == F::Move && f.width == 8)))
+    return false;
+  operand.base = isSum ? f.base : f.source;
+  operand.displacement += isSum ? f.displacement : 0;
+  return operand.base < 16;
+}
+
 bool IndexSearch::follow(const CodeView::Entry &e) {
   using F = AddressFlow::Kind;
   const AddressFlow &f = e.flow;
   auto writes = [&](uint8_t r) {
     return r < 16 && (e.instruction.generalWritten >> r & 1);
   };
+  if (memory)
+    return followOperand(e);
   bool scaled = f.kind == F::Address && !f.ipRelative && f.index < 16 &&
                 f.base == AddressFlow::none;
   if (writes(other) && scaled) {
     wanted = f.index;
     other = AddressFlow::none;
-  } else if (!memory && writes(wanted)) {
+  } else if (writes(wanted)) {
     if (f.destination != wanted)
       return false;
     if (f.kind == F::Move || f.kind == F::Extend)
@@ -77,7 +100,7 @@ bool IndexSearch::follow(const CodeView::Entry &e) {
     else if (scaled)
       wanted = f.index;
     else if (f.kind == F::Load)
-      memory = &e;
+      memory = e;
     else
       return false;
   }

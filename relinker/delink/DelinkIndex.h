@@ -33,11 +33,13 @@ private:
   bool isWanted(const CodeView::Entry &e) const;
   /// Follows what \p e writes; false where the index comes from elsewhere.
   bool follow(const CodeView::Entry &e);
+  bool followOperand(const CodeView::Entry &e);
 
   const CodeView &code;
   uint8_t wanted, other;
   size_t at;
-  const CodeView::Entry *memory = nullptr; ///< what loads the index
+  /// What loads the index, its operand as the registers are further in front.
+  std::optional<CodeView::Entry> memory;
   std::vector<size_t> compares; ///< of registers that may hold it as well
 };
 
