@@ -61,8 +61,10 @@ ImportTable::ImportTable(const Image &image, const Target &target)
     for (const Rela &r : table) {
       uint32_t type = r.getType(false);
       if (type == R_X86_64_IRELATIVE) {
-        if (uint64_t stub = stubOf(r))
+        if (uint64_t stub = stubOf(r)) {
           stubByResolver[r.r_addend] = stub;
+          resolverByStub[stub] = r.r_addend;
+        }
         continue;
       }
       if (type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT)
@@ -105,10 +107,7 @@ uint64_t ImportTable::ifuncStub(uint64_t resolver) const {
 }
 
 uint64_t ImportTable::ifuncResolver(uint64_t stub) const {
-  for (const auto &[resolver, known] : stubByResolver)
-    if (known == stub)
-      return resolver;
-  return 0;
+  return resolverByStub.lookup(stub);
 }
 
 std::map<uint64_t, uint64_t> readPointers(const Image &image, uint64_t from,

@@ -40,7 +40,8 @@ public:
   /// For any dynamic symbol, imported or exported; null if the app has none.
   const DynamicReference *find(llvm::StringRef name) const;
   const DynamicReference *undefined(llvm::StringRef name) const;
-  /// The stub that calls the IFUNC whose resolver is at \p resolver, or 0.
+  /// The stub that calls the IFUNC whose resolver is at \p resolver, or 0. GNU ld makes
+  /// one for each of its names; this is the last.
   uint64_t ifuncStub(uint64_t resolver) const;
 
   /// The resolver that the stub at \p stub was made for, or 0.
@@ -53,7 +54,7 @@ private:
 
   const Image &image;
   AddressMap<uint64_t> stubBySlot, reservedStubBySlot;
-  AddressMap<uint64_t> stubByResolver;
+  AddressMap<uint64_t> stubByResolver, resolverByStub;
   llvm::StringMap<DynamicReference> references;
 };
 

@@ -228,7 +228,7 @@ Original::Answer ImageOriginal::isSame(const ObjectSymbol &s,
       return imports.ifuncResolver(a->address) ? Answer::Stub : Answer::Yes;
   for (const AppSymbol *a : candidates)
     if (a->type == STT_GNU_IFUNC &&
-        imports.ifuncStub(a->address) == f.place.offset)
+        imports.ifuncResolver(f.place.offset) == a->address)
       return Answer::Stub;
   // Old callers of a function that was patched before.
   for (const AppSymbol *a : index.find(plainName(s.name)))
