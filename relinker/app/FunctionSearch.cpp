@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FunctionSearch.h"
-#include "Split.h"
+#include "RelocationTypes.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace llvm;

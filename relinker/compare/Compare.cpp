@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Compare.h"
-#include "Split.h"
+#include "RelocationTypes.h"
 
 using namespace llvm;
 using namespace llvm::ELF;

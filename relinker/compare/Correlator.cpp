@@ -7,6 +7,7 @@
 
 #include "Correlator.h"
 #include "Error.h"
+#include "RelocationTypes.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace llvm;

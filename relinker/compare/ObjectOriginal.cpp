@@ -7,6 +7,7 @@
 
 #include "Error.h"
 #include "Original.h"
+#include "RelocationTypes.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace llvm;

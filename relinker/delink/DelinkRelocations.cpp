@@ -13,6 +13,7 @@
 
 #include "DelinkBuilder.h"
 #include "Error.h"
+#include "RelocationTypes.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 
@@ -21,10 +22,6 @@ using namespace llvm::ELF;
 using support::endian::read32le;
 
 namespace relink {
-
-static unsigned fieldSize(uint32_t type) {
-  return type == R_X86_64_64 || type == R_X86_64_PC64 ? 8 : 4;
-}
 
 static bool isAbsolute(uint32_t type) {
   return type == R_X86_64_64 || type == R_X86_64_32 || type == R_X86_64_32S;

@@ -10,6 +10,7 @@
 #include "Error.h"
 #include "PatchMap.h"
 #include "Record.h"
+#include "Split.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/Path.h"

@@ -15,6 +15,7 @@
 #ifndef RELINK_PATCHMAPFORMAT_H
 #define RELINK_PATCHMAPFORMAT_H
 
+#include "RelocationTypes.h"
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Endian.h"
@@ -96,28 +97,9 @@ constexpr uint64_t homeUndefined = 0, homeAbsolute = 1, homeCommon = 2,
 /// Bytes of an x86-64 relocation's field, for which the map says nothing: in the
 /// object they are zero (psABI, table 4.9).
 constexpr unsigned fieldSize(uint32_t type) {
-  switch (type) {
-  case llvm::ELF::R_X86_64_64:
-  case llvm::ELF::R_X86_64_PC64:
-  case llvm::ELF::R_X86_64_GOTOFF64:
-  case llvm::ELF::R_X86_64_GOTPC64:
-  case llvm::ELF::R_X86_64_GOT64:
-  case llvm::ELF::R_X86_64_PLTOFF64:
-  case llvm::ELF::R_X86_64_DTPOFF64:
-  case llvm::ELF::R_X86_64_TPOFF64:
-    return 8;
-  case llvm::ELF::R_X86_64_NONE:
-  case llvm::ELF::R_X86_64_TLSDESC_CALL: // marks an instruction
-    return 0;
-  case llvm::ELF::R_X86_64_16:
-  case llvm::ELF::R_X86_64_PC16:
-    return 2;
-  case llvm::ELF::R_X86_64_8:
-  case llvm::ELF::R_X86_64_PC8:
-    return 1;
-  default:
-    return 4;
-  }
+  bool isNone = type == llvm::ELF::R_X86_64_NONE ||
+                type == llvm::ELF::R_X86_64_TLSDESC_CALL; // marks an instruction
+  return isNone ? 0 : relink::fieldSize(type);
 }
 
 /// Bytes of a field that holds the distance from itself to symbol plus addend, if

@@ -22,49 +22,10 @@
 
 #include "Object.h"
 #include "Target.h"
-#include "llvm/ADT/DenseMap.h"
 
 namespace relink {
 
 llvm::Error splitSections(Object &object, const Target &target);
-
-/// A CIE or FDE of an object's .eh_frame (LSB, "Exception Frames").
-struct FrameRecord {
-  uint64_t offset = 0, size = 0; ///< in the section, length field included
-  bool isCie = false;
-  unsigned cie = 0; ///< index of an FDE's CIE among the records
-  const ObjectRelocation *function = nullptr; ///< an FDE's pc_begin
-};
-
-llvm::Expected<std::vector<FrameRecord>>
-readFrameRecords(const Object &object, const ObjectSection &ehFrame);
-
-/// The frame records of several objects.
-struct FrameIndex {
-  struct Table {
-    const ObjectSection *ehFrame = nullptr;
-    std::vector<FrameRecord> records;
-  };
-  llvm::DenseMap<const Object *, std::vector<Table>> tables;
-  /// The record of each section of code, and its table.
-  llvm::DenseMap<const ObjectSection *, std::pair<const Table *, unsigned>>
-      recordOf;
-
-  static llvm::Expected<FrameIndex>
-  read(llvm::ArrayRef<std::unique_ptr<Object>> objects);
-
-  /// The relocation in \p code's FDE that names its LSDA, or null.
-  const ObjectRelocation *lsda(const ObjectSection &code) const;
-  /// The one in its CIE that names its personality routine, or null.
-  const ObjectRelocation *personality(const ObjectSection &code) const;
-};
-
-bool isEhFrame(const ObjectSection &section);
-
-/// True for relocations whose value counts from their place.
-bool isPcRelative(uint32_t type);
-/// Bytes of the field that a relocation of this type fills (psABI, table 4.9).
-unsigned fieldSize(uint32_t type);
 
 } // namespace relink
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Constants.h"
+#include "RelocationTypes.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallPtrSet.h"
 

@@ -15,7 +15,7 @@
 
 #include "Imports.h"
 #include "Object.h"
-#include "Split.h"
+#include "FrameRecords.h"
 #include "SymbolIndex.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"

@@ -9,6 +9,7 @@
 #include "Error.h"
 #include "Imports.h"
 #include "Liveness.h"
+#include "RelocationTypes.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace llvm;
