@@ -25,13 +25,25 @@ using support::endian::write32le;
 
 namespace relink {
 
+/// Whether exceptions may have to pass through the new functions: they are C++, or have
+/// something to do then. The table takes a program header, for which another table
+/// may have to move.
+static bool needsUnwinding(const Plan &plan) {
+  for (const auto &object : plan.objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (s.section && s.section->isCode() && plan.live.count(s.section) &&
+          (StringRef(s.name).starts_with("_Z") || plan.frames.personality(*s.section)))
+        return true;
+  return false;
+}
+
 Error mergeUnwindTable(const SpliceContext &c, Output &out) {
   const std::vector<UnwindRow> &fresh = c.patch.unwindRows;
   if (fresh.empty())
     return Error::success();
   const UnwindTable &old = c.unwind;
-  if (!old.address && !old.readable) {
-    out.notes.push_back("the app has no unwind tables: exceptions and "
+  if (!old.address && (!old.readable || !needsUnwinding(c.plan))) {
+    out.notes.push_back("the app has no .eh_frame_hdr: exceptions and "
                         "backtraces don't pass through the new functions");
     return Error::success();
   }
@@ -73,10 +85,13 @@ Error mergeUnwindTable(const SpliceContext &c, Output &out) {
     write32le(p + 16 + i * 8, offsetFrom(place.address, rows[i].fde));
   }
   out.fill(place, bytes);
-  if (!old.address)
-    out.segments.push_back(makeSegment(PT_GNU_EH_FRAME, PF_R, place.address,
-                                       out.tailOffset + place.tailAt, bytes.size(),
-                                       bytes.size(), 4));
+  if (!old.address) {
+    uint64_t offset = out.tailOffset + place.tailAt;
+    out.segments.push_back(makeSegment(PT_GNU_EH_FRAME, PF_R, place.address, offset,
+                                       bytes.size(), bytes.size(), 4));
+    out.addSection(".eh_frame_hdr", SHT_PROGBITS, SHF_ALLOC, place.address, offset,
+                   bytes.size(), 4);
+  }
   for (Phdr &s : out.segments)
     if (s.p_type == PT_GNU_EH_FRAME && old.address)
       s = makeSegment(PT_GNU_EH_FRAME, s.p_flags, place.address,
