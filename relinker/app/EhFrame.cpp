@@ -67,7 +67,9 @@ std::optional<Cie> decodeCie(ArrayRef<uint8_t> section, uint64_t address,
   uint64_t end = offset + 4 + length;
   if (length < 8 || end > section.size())
     return std::nullopt;
-  DataExtractor data(section.take_front(end), true, 8);
+  // What is in front of the instructions is short; many FDEs may have one CIE.
+  constexpr uint64_t longest = 512;
+  DataExtractor data(section.take_front(std::min(end, offset + longest)), true, 8);
   DataExtractor::Cursor c(offset + 8);
   Cie cie;
   uint8_t version = data.getU8(c);

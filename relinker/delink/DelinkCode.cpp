@@ -463,16 +463,17 @@ void collect(Program &program, std::vector<CodeFindings> &found,
   }
 }
 
-/// Whether an instruction of \p function starts at \p address.
-bool startsInstruction(const Program &program, const Piece &function,
-                       uint64_t address) {
+/// Where instructions of \p function start, ascending.
+std::vector<uint64_t> instructionsOf(const Program &program, const Piece &function) {
+  std::vector<uint64_t> out;
   ArrayRef<uint8_t> bytes = program.image.bytesAt(function.address, function.size);
   Instruction i;
-  uint64_t at = 0;
-  for (; function.address + at < address && at < bytes.size(); at += i.size)
+  for (uint64_t at = 0; at < bytes.size(); at += i.size) {
     if (!program.target.measure(bytes.drop_front(at), function.address + at, i))
-      return false;
-  return function.address + at == address && at < bytes.size();
+      break;
+    out.push_back(function.address + at);
+  }
+  return out;
 }
 
 /// What has the form of a table of jumps is one that a jump was found for. Relocations
@@ -485,18 +486,23 @@ Error checkLikeTables(const Program &program,
   for (const Reference &r : program.references)
     if (r.evidence == Evidence::JumpTable)
       known.insert(r.place);
+  const Piece *last = nullptr;
+  std::vector<uint64_t> starts; // of its instructions
   for (auto [table, place] : likeTables) {
     const Piece *function = program.pieceAt(place);
     unsigned inside = 0;
     bool isKnown = !function; // or one that a string precedes
     for (unsigned n = 0; n < 4; ++n)
       isKnown |= known.contains(table + n * 4);
+    if (!isKnown && function != last) {
+      last = function;
+      starts = instructionsOf(program, *function);
+    }
     for (unsigned n = 0; n < 4 && !isKnown; ++n) {
       ArrayRef<uint8_t> word = program.image.bytesAt(table + n * 4, 4);
       uint64_t target =
           word.empty() ? 0 : table + int64_t(int32_t(read32le(word.data())));
-      inside += target - function->address < function->size &&
-                startsInstruction(program, *function, target);
+      inside += llvm::binary_search(starts, target);
     }
     if (inside >= 2)
       return program.error("not supported yet: no jump was found for the table of "

@@ -92,7 +92,10 @@ void ObjectBuilder::addSection(Piece &piece) {
       flags);
   out.align = piece.align;
   piece.lead = pinned || piece.isTls() ? 0 : piece.address % piece.align;
-  if (pinned) // it is at its address, however that is aligned
+  constexpr uint64_t mostLead = 1 << 16; // of a file that says anything
+  if (piece.lead > mostLead)
+    piece.lead = 0;
+  if (pinned || piece.address % piece.align != piece.lead)
     out.align = std::min<uint64_t>(out.align, uint64_t(1) << countr_zero(piece.address));
   out.size = piece.size + piece.lead;
   if (piece.fileSize)
