@@ -383,6 +383,7 @@ Expected<std::unique_ptr<Object>> ObjectBuilder::build() {
   if (!pinned)
     if (Error e = addImports())
       return e;
+  image.release(); // names were read
   if (Error e = addRelocations())
     return e;
   auto isBefore = [](const ObjectRelocation &a, const ObjectRelocation &b) {

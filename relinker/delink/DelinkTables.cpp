@@ -268,10 +268,11 @@ Error Flow::addDistances(uint64_t table) {
     r.target = table + int64_t(int32_t(read32le(&bytes[i * 4])));
     r.bias = i * 4;
     const Piece *to = program.pieceAt(r.target);
-    if (!to && !bound)
+    bool isExact = bound && bound->exact;
+    if (!to && !isExact)
       break; // it ends here
     leaves |= to != own;
-    if (!to && bound->exact)
+    if (!to)
       return refuse("leads to " + hex(r.target) + ", where the program has nothing");
     if (to && to != own)
       program.interpret(r);

@@ -57,12 +57,18 @@ struct ObjectSymbol {
 
 /// A native relocation record, with pointers for indices.
 struct ObjectRelocation {
-  uint64_t offset = 0; ///< of the place, in the section
-  uint32_t type = 0;
-  ObjectSymbol *symbol = nullptr; ///< null: relative to nothing (index 0)
-  int64_t addend = 0;
+  ObjectRelocation(uint64_t offset = 0, uint32_t type = 0,
+                   ObjectSymbol *symbol = nullptr, int64_t addend = 0,
+                   uint8_t toEnd = 0)
+      : offset(offset), symbol(symbol), addend(addend), type(type), toEnd(toEnd) {}
+
+  // Programs have millions of them: the order leaves no holes.
+  uint64_t offset;      ///< of the place, in the section
+  ObjectSymbol *symbol; ///< null: relative to nothing (index 0)
+  int64_t addend;
+  uint32_t type;
   /// In decoded code: bytes from the place to the end of its instruction.
-  uint8_t toEnd = 0;
+  uint8_t toEnd;
   /// Refers to a place in front of `symbol` or behind it, and may mean another
   /// variable that was in the same section.
   bool isBiased = false;
