@@ -56,7 +56,8 @@ bool IndexSearch::isWanted(const CodeView::Entry &e) const {
                        : memory && sameMemory(e, *memory);
 }
 
-/// Of the operand that loads the index: `lea 4(%rsi),%rcx` makes -4(%rcx) of (%rsi).
+/// Of the operand that loads the index: `lea 4(%rsi),%rcx` makes -4(%rcx) of (%rsi), and
+/// 16(%rdx,%rsi,4) of (%rdx,%rcx,4).
 bool IndexSearch::followOperand(const CodeView::Entry &e) {
   using F = AddressFlow::Kind;
   const AddressFlow &f = e.flow;
@@ -64,17 +65,18 @@ bool IndexSearch::followOperand(const CodeView::Entry &e) {
   auto writes = [&](uint8_t r) {
     return r < 16 && (e.instruction.generalWritten >> r & 1);
   };
-  if (writes(operand.index))
-    return false;
-  if (!writes(operand.base))
-    return true;
   bool isSum = f.kind == F::Address && !f.ipRelative && !f.threadSegment &&
-               f.index == AddressFlow::none && f.base < 16;
-  if (f.destination != operand.base || !(isSum || (f.kind == F::Move && f.width == 8)))
-    return false;
-  operand.base = isSum ? f.base : f.source;
-  operand.displacement += isSum ? f.displacement : 0;
-  return operand.base < 16;
+               f.index == AddressFlow::none;
+  bool isCopy = f.kind == F::Move && f.width == 8;
+  if (!isSum && !isCopy)
+    return !writes(operand.base) && !writes(operand.index);
+  uint8_t from = isSum ? f.base : f.source;
+  for (auto [r, scale] : {std::pair(&operand.base, 1), std::pair(&operand.index, int(operand.scale))})
+    if (writes(*r)) {
+      *r = from;
+      operand.displacement += isSum ? f.displacement * scale : 0;
+    }
+  return true;
 }
 
 bool IndexSearch::follow(const CodeView::Entry &e) {
@@ -116,7 +118,7 @@ std::optional<size_t> IndexSearch::find() {
     if (e.flow.kind == F::Compare) {
       if (isWanted(e))
         return at;
-      if (e.flow.source < 16)
+      if (e.flow.source < 16 || e.flow.hasMemory)
         compares.push_back(at);
       continue;
     }
@@ -127,11 +129,20 @@ std::optional<size_t> IndexSearch::find() {
     if (!follow(e))
       return std::nullopt;
     llvm::erase_if(compares, [&](size_t n) {
-      return e.instruction.generalWritten >> code.entries[n].flow.source & 1;
+      const AddressFlow &f = code.entries[n].flow;
+      for (uint8_t r : {f.source, f.base, f.index})
+        if (r < 16 && (e.instruction.generalWritten >> r & 1))
+          return true;
+      return false;
     });
-    for (size_t n : compares) // a copy: the other register was compared
-      if (wanted != before && !memory && code.entries[n].flow.source == wanted)
+    // What was compared further on may be the same: a copy in another register, or the
+    // operand by another name.
+    for (size_t n : compares) {
+      const CodeView::Entry &c = code.entries[n];
+      if (memory ? c.flow.source >= 16 && sameMemory(c, *memory)
+                 : wanted != before && c.flow.source == wanted)
         return n;
+    }
   }
   return std::nullopt;
 }
