@@ -197,8 +197,7 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
     p.section = &section;
     p.address = c.start;
     p.size = p.fileSize = c.covered - c.start;
-    p.align = std::min<uint64_t>(uint64_t(1) << countr_zero(p.address),
-                                 std::max<uint64_t>(section.align, 1));
+    p.align = alignmentOf(p.address, std::max<uint64_t>(section.align, 1));
     p.isStartUp = program.isStartUpFunction(c.name) ||
                   startUp.contains(c.start, c.covered);
     p.dropped = p.isStartUp && !program.keepsStartUp;

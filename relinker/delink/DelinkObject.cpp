@@ -96,7 +96,7 @@ void ObjectBuilder::addSection(Piece &piece) {
   if (piece.lead > mostLead)
     piece.lead = 0;
   if (pinned || piece.address % piece.align != piece.lead)
-    out.align = std::min<uint64_t>(out.align, uint64_t(1) << countr_zero(piece.address));
+    out.align = alignmentOf(piece.address, out.align);
   out.size = piece.size + piece.lead;
   if (piece.fileSize)
     out.data = program.contents(piece.address, piece.size);

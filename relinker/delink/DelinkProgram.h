@@ -69,6 +69,12 @@ struct Piece {
   bool isTls() const { return section->flags & llvm::ELF::SHF_TLS; }
 };
 
+/// The largest alignment up to \p most that \p address has.
+constexpr uint64_t alignmentOf(uint64_t address, uint64_t most) {
+  uint64_t lowest = address & -address;
+  return lowest && lowest < most ? lowest : most;
+}
+
 /// A field whose value depends on where something lies.
 struct Reference {
   enum class Kind : uint8_t {

@@ -190,7 +190,7 @@ Output startOutput(const SpliceContext &c) {
 
 Expected<Output> splice(const SpliceContext &c, const Placement &placement) {
   // Where offsets follow addresses, the patch's own .bss takes room in the file.
-  constexpr uint64_t mostRoom = uint64_t(1) << 30;
+  constexpr uint64_t mostRoom = uint64_t(1) << 28;
   if (placement.identity && c.patch.rxEnd - c.patch.start > mostRoom)
     return makeError(c.image.path + ": its program headers can't grow where they "
                      "are, and with them the patch's variables would take " +
