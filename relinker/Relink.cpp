@@ -53,6 +53,8 @@ static Error hashPatches(ArrayRef<std::string> patches, Identity &identity) {
 /// Only functions are replaced: of other data that has changed at least say so.
 /// \p plan gets a note; if there is nothing else in the patch, that is an error.
 static Error tellOfData(const Config &config, const Image &app, Plan &plan) {
+  if (!config.replace.empty())
+    return Error::success();
   std::vector<std::string> names;
   std::string places;
   for (const Remark &r : plan.unused)
@@ -64,7 +66,7 @@ static Error tellOfData(const Config &config, const Image &app, Plan &plan) {
       names.push_back(shown(r.symbol));
       places += "\n>>> " + names.back() + ": " + StringRef(r.text).split(';').first.str();
     }
-  if (names.empty() || !config.replace.empty())
+  if (names.empty())
     return Error::success();
   if (!plan.isNothingToDo()) {
     plan.notes.push_back("data that differs, and that no new function uses, stays as it "

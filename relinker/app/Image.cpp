@@ -555,6 +555,13 @@ std::optional<uint64_t> Image::fileOffset(uint64_t address) const {
   return all.data() - bytes().data();
 }
 
+uint64_t threadBlockSize(const Phdr *tls) {
+  if (!tls)
+    return 0;
+  uint64_t align = std::max<uint64_t>(tls->p_align, 1);
+  return tls->p_memsz + ((-tls->p_vaddr - tls->p_memsz) & (align - 1));
+}
+
 void Image::release() const {
   // MemoryBuffer::dontNeedIfMmap() calls posix_madvise(), which glibc ignores.
   if (buffer->getBufferKind() != MemoryBuffer::MemoryBuffer_MMap)

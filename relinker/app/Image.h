@@ -83,6 +83,10 @@ struct DynamicTables {
   bool has(int64_t tag) const;
 };
 
+/// Bytes from the thread-local block's start to the thread pointer (psABI, variant II:
+/// the block ends there, rounded up to its alignment); 0 if \p tls is null.
+uint64_t threadBlockSize(const Phdr *tls);
+
 /// Any file, mapped read-only.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 openMapped(llvm::StringRef path);

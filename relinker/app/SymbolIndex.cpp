@@ -13,7 +13,6 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/LineIterator.h"
-#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 
 using namespace llvm;
@@ -149,12 +148,7 @@ Expected<Table> findSymtab(StringRef data, StringRef path) {
   return Table{};
 }
 
-/// From the thread-local block's start to the thread pointer (psABI, variant II).
-uint64_t blockSize(const Phdr *tls) {
-  return tls ? alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1)) : 0;
-}
-
-/// The same of another file of the program; \p otherwise if it does not say.
+/// threadBlockSize() of another file of the program; \p otherwise if it does not say.
 uint64_t blockSizeOf(StringRef data, uint64_t otherwise) {
   auto file = object::ELFFile<ELFT>::create(data);
   if (!file) {
@@ -168,7 +162,7 @@ uint64_t blockSizeOf(StringRef data, uint64_t otherwise) {
   }
   for (const Phdr &p : *segments)
     if (p.p_type == PT_TLS)
-      return blockSize(&p);
+      return threadBlockSize(&p);
   return otherwise;
 }
 
@@ -315,7 +309,8 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
       index.hasFullTable |= !table->symbols.empty();
       index.sourceFile = (*debug)->getBufferIdentifier().str();
       addTable(*table, AppSymbol::Source::DebugFile,
-               blockSize(tls) - blockSizeOf((*debug)->getBuffer(), blockSize(tls)));
+               threadBlockSize(tls) -
+                   blockSizeOf((*debug)->getBuffer(), threadBlockSize(tls)));
     }
   }
 

@@ -106,11 +106,8 @@ bool ImageOriginal::readPointer(uint64_t address, OriginalField &out) {
   return true;
 }
 
-/// psABI: the block ends at the thread pointer, rounded up to its alignment.
 Place ImageOriginal::fromThreadPointer(int64_t offset) const {
-  const Phdr *p = image.segmentOfType(PT_TLS);
-  uint64_t align = p ? std::max<uint64_t>(p->p_align, 1) : 1;
-  uint64_t end = p ? p->p_memsz + ((-p->p_vaddr - p->p_memsz) & (align - 1)) : 0;
+  uint64_t end = threadBlockSize(image.segmentOfType(PT_TLS));
   return {nullptr, nullptr, end + offset, true};
 }
 

@@ -463,19 +463,6 @@ void collect(Program &program, std::vector<CodeFindings> &found,
   }
 }
 
-/// Where instructions of \p function start, ascending.
-std::vector<uint64_t> instructionsOf(const Program &program, const Piece &function) {
-  std::vector<uint64_t> out;
-  ArrayRef<uint8_t> bytes = program.image.bytesAt(function.address, function.size);
-  Instruction i;
-  for (uint64_t at = 0; at < bytes.size(); at += i.size) {
-    if (!program.target.measure(bytes.drop_front(at), function.address + at, i))
-      break;
-    out.push_back(function.address + at);
-  }
-  return out;
-}
-
 /// What has the form of a table of jumps is one that a jump was found for. Relocations
 /// that were kept tell for themselves (readKeptDistances).
 Error checkLikeTables(const Program &program,
@@ -523,6 +510,18 @@ void sortTargets(const Program &program, std::vector<uint64_t> &targets) {
 }
 
 } // namespace
+
+std::vector<uint64_t> instructionsOf(const Program &program, const Piece &function) {
+  std::vector<uint64_t> out;
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(function.address, function.size);
+  Instruction i;
+  for (uint64_t at = 0; at < bytes.size(); at += i.size) {
+    if (!program.target.measure(bytes.drop_front(at), function.address + at, i))
+      break;
+    out.push_back(function.address + at);
+  }
+  return out;
+}
 
 Error readCodeReferences(Program &program) {
   findMain(program);

@@ -172,8 +172,7 @@ Error readKeptRelocations(Program &program) {
 }
 
 uint64_t Program::threadSize() const {
-  const Phdr *tls = image.segmentOfType(PT_TLS);
-  return tls ? alignTo(tls->p_memsz, std::max<uint64_t>(tls->p_align, 1)) : 0;
+  return threadBlockSize(image.segmentOfType(PT_TLS));
 }
 
 std::optional<uint64_t> Program::threadOffset(int64_t distance) const {

@@ -283,15 +283,9 @@ bool MeaningCheck::leadsTo(const Piece &function, uint64_t target) {
   if (target - function.address >= function.size)
     return false;
   auto [it, fresh] = starts.try_emplace(function.address);
-  std::vector<uint64_t> &list = it->second;
-  ArrayRef<uint8_t> bytes = image.bytesAt(function.address, function.size);
-  Instruction i;
-  for (uint64_t at = 0; fresh && at < bytes.size(); at += i.size) {
-    if (!program.target.measure(bytes.drop_front(at), function.address + at, i))
-      break;
-    list.push_back(function.address + at);
-  }
-  return llvm::binary_search(list, target);
+  if (fresh)
+    it->second = instructionsOf(program, function);
+  return llvm::binary_search(it->second, target);
 }
 
 /// Two words at what a function refers to that lead to its instructions, seen

@@ -238,6 +238,9 @@ bool isGotType(uint32_t type);
 /// The relocations that the loader, or a static program's start-up code, applies.
 std::vector<llvm::ArrayRef<Rela>> loaderRelocations(const Image &image);
 
+/// Where instructions of \p function start, ascending; up to what can't be decoded.
+std::vector<uint64_t> instructionsOf(const Program &program, const Piece &function);
+
 /// All steps that find out what the program is.
 llvm::Error analyzeProgram(Program &program, const DelinkConfig &config);
 

@@ -258,7 +258,7 @@ Error Flow::addDistances(uint64_t table) {
   };
   if (!own || bytes.size() < 4)
     return refuse("is in no section");
-  bool leaves = false;
+  bool leaves = false, isExact = bound && bound->exact;
   std::vector<Reference> found;
   for (uint64_t i = 0; i < count; ++i) {
     Reference r;
@@ -268,23 +268,22 @@ Error Flow::addDistances(uint64_t table) {
     r.target = table + int64_t(int32_t(read32le(&bytes[i * 4])));
     r.bias = i * 4;
     const Piece *to = program.pieceAt(r.target);
-    bool isExact = bound && bound->exact;
     if (!to && !isExact)
       break; // it ends here
-    leaves |= to != own;
     if (!to)
       return refuse("leads to " + hex(r.target) + ", where the program has nothing");
-    if (to && to != own)
+    if (to != own) {
+      leaves = true;
       program.interpret(r);
-    if (to)
-      found.push_back(r);
+    }
+    found.push_back(r);
   }
   if (!leaves)
     return Error::success();
   bool isImported = any_of(found, [](const Reference &r) {
     return r.kind != Reference::Kind::Address;
   });
-  if (!bound || !bound->exact || (program.asLibrary && isImported))
+  if (!isExact || (program.asLibrary && isImported))
     return refuse("leads out of its section");
   llvm::append_range(out.references, found);
   return Error::success();

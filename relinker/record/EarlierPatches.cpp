@@ -15,8 +15,6 @@ using namespace llvm;
 namespace relink {
 namespace {
 
-constexpr unsigned mostPatches = 1000;
-
 void addBodies(const Record &record, AddressMap<uint64_t> &bodies) {
   const json::Array *functions = record.description.getArray("replaced");
   if (!functions)

@@ -53,6 +53,9 @@ struct Record {
   bool isAppended(uint64_t at) const { return !isInside && at >= tailOffset; }
 };
 
+/// Patches of one file that are followed back.
+constexpr unsigned mostPatches = 1000;
+
 constexpr llvm::StringLiteral recordSection = ".patch.record";
 /// Where, from a record's start, its tailHash is.
 constexpr uint64_t tailHashOffset = 136;

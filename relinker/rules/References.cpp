@@ -309,12 +309,7 @@ ReferenceResolver::resolveUndefined(const Object &object,
                           std::to_string(list.size()) + " symbols of the app";
     for (const AppSymbol *a : list)
       message += "\n>>> candidate: " + describe(*a);
-    bool isTold = none_of(drop_begin(list), [&](const AppSymbol *a) {
-      return a->file == list.front()->file;
-    });
-    return makeError(message + "\n>>> remedy: --bind " + s.name + "=" +
-                     (isTold ? list.front()->file + ":" + s.name
-                             : hex(list.front()->address)));
+    return makeError(message + "\n>>> remedy: " + bindOption(s.name, list));
   }
   return importTarget(s.name, s.isWeak());
 }

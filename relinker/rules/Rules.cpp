@@ -137,13 +137,7 @@ std::string Chooser::ambiguity(const Object &object, const ObjectSymbol &s,
             " out, if the app was not linked from it";
   if (contested)
     text += "\n>>> remedy: --new-data " + s.name + " if it is new";
-  bool isTold = none_of(drop_begin(found), [&](const AppSymbol *a) {
-    return a->file == found[0]->file;
-  });
-  return text + "\n>>> remedy: --bind " + s.name + "=" +
-         (found[0]->file.empty() || !isTold
-              ? hex(found[0]->address)
-                                 : found[0]->file + ":" + found[0]->name);
+  return text + "\n>>> remedy: " + bindOption(s.name, found);
 }
 
 bool Chooser::isUnchanged(const ObjectSymbol &s) const {

@@ -43,6 +43,16 @@ static bool isShownAs(const ObjectSymbol &s, StringRef name) {
   return false;
 }
 
+std::string bindOption(StringRef name, ArrayRef<const AppSymbol *> candidates) {
+  const AppSymbol &first = *candidates.front();
+  bool isTold = !first.file.empty() &&
+                none_of(candidates.drop_front(),
+                        [&](const AppSymbol *a) { return a->file == first.file; });
+  return ("--bind " + name + "=" +
+          (isTold ? first.file + ":" + first.name : hex(first.address)))
+      .str();
+}
+
 bool Selections::matches(const ObjectSymbol &s, StringRef pattern) {
   StringRef name = pattern;
   if (!isOutlinedPart(s.name) && isShownAs(s, pattern))

@@ -57,6 +57,9 @@ llvm::StringRef realName(llvm::StringRef name);
 std::string shown(llvm::StringRef name);
 
 /// Address, file and name, for lists of candidates.
+/// The option that binds \p name to the first of \p candidates: by its file, where that
+/// tells it from the others.
+std::string bindOption(llvm::StringRef name, llvm::ArrayRef<const AppSymbol *> candidates);
 std::string describe(const AppSymbol &symbol);
 
 } // namespace relink
