@@ -35,6 +35,15 @@ public:
     return llvm::any_of(plans,
                         [](const PaddedObject &p) { return p.isPadded(); });
   }
+  /// Whether edit() can do it.
+  bool canStay() const {
+    return all_of(members, [](const ArchiveMember &m) { return m.path.empty(); }) &&
+           all_of(plans, [](const PaddedObject &p) {
+             return !p.isPadded() || p.canStay();
+           });
+  }
+  /// Changes \p copy, of the archive \p file.
+  void edit(MutableArrayRef<char> copy, StringRef file, GrownSections &grown) const;
 
 private:
   uint64_t size(size_t i) const {
@@ -50,6 +59,20 @@ PaddedArchive::PaddedArchive(std::vector<ArchiveMember> m,
   parallelFor(0, members.size(), [&](size_t i) {
     plans[i] = PaddedObject::plan(members[i].bytes, changes);
   });
+}
+
+void PaddedArchive::edit(MutableArrayRef<char> copy, StringRef file,
+                         GrownSections &grown) const {
+  auto place = [&](size_t i) {
+    return copy.data() + (members[i].bytes.data() - file.data());
+  };
+  parallelFor(0, members.size(), [&](size_t i) {
+    if (plans[i].isPadded())
+      plans[i].edit(place(i));
+  });
+  for (size_t i = 0; i < members.size(); ++i)
+    if (plans[i].isPadded())
+      grown.add({place(i), members[i].bytes.size()}, plans[i].grown());
 }
 
 /// Every name is in the table of long names, "//": the header then has its
@@ -140,24 +163,31 @@ static bool hasSmallTables(ArrayRef<ArchiveMember> members) {
   return false;
 }
 
-std::unique_ptr<MemoryBuffer> padArchive(MemoryBufferRef ref,
+std::unique_ptr<MemoryBuffer> padArchive(StringRef path, const MemoryBuffer &file,
                                          const ObjectChanges &changes,
-                                         ZeroedMemory &memory) {
-  std::vector<ArchiveMember> members = readArchive(ref);
+                                         ZeroedMemory &memory, GrownSections &grown) {
+  std::vector<ArchiveMember> members = readArchive(file.getMemBufferRef());
   std::vector<std::unique_ptr<MemoryBuffer>> files;
   for (ArchiveMember &m : members) {
     if (m.path.empty())
       continue;
-    auto file = readRealFile(m.path);
-    if (!file)
+    auto member = readRealFile(m.path);
+    if (!member)
       return nullptr; // lld says which
-    m.bytes = (*file)->getBuffer();
-    files.push_back(std::move(*file));
+    m.bytes = (*member)->getBuffer();
+    files.push_back(std::move(*member));
   }
   if (!changes.padding && !hasSmallTables(members))
     return nullptr;
   PaddedArchive padded(std::move(members), changes);
-  return padded.isPadded() ? padded.write(ref.getBufferIdentifier(), memory) : nullptr;
+  if (!padded.isPadded())
+    return nullptr;
+  if (changes.inPlace && padded.canStay())
+    if (auto copy = privateCopy(path, file)) {
+      padded.edit(copy->getBuffer(), file.getBuffer(), grown);
+      return copy;
+    }
+  return padded.write(file.getBufferIdentifier(), memory);
 }
 
 } // namespace relink

@@ -32,11 +32,14 @@ struct ArchiveMember {
 /// The members, or nothing when lld is going to refuse the archive.
 std::vector<ArchiveMember> readArchive(llvm::MemoryBufferRef archive);
 
-/// \p archive with its members' functions padded, in \p memory, or null if none
-/// has any.
-std::unique_ptr<llvm::MemoryBuffer> padArchive(llvm::MemoryBufferRef archive,
+/// The \p archive at \p path with its members' functions padded, or null if none has
+/// any. Either the file itself, changed in private memory, with what has become longer
+/// in \p grown; or a copy in \p memory.
+std::unique_ptr<llvm::MemoryBuffer> padArchive(llvm::StringRef path,
+                                               const llvm::MemoryBuffer &archive,
                                                const ObjectChanges &changes,
-                                               ZeroedMemory &memory);
+                                               ZeroedMemory &memory,
+                                               GrownSections &grown);
 
 } // namespace relink
 

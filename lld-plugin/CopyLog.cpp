@@ -7,6 +7,7 @@
 
 #include "CopyLog.h"
 #include "ZeroedMemory.h"
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -18,6 +19,8 @@ namespace {
 /// at work.
 const uint8_t *start = nullptr;
 size_t length = 0;
+bool isLogged = false;
+const relink::GrownSections *grown = nullptr; ///< null: none
 
 /// Never moved: a longer list is another chunk.
 struct Chunk {
@@ -37,11 +40,10 @@ thread_local Chunk *mine = nullptr;
   chunks.push_back(mine);
 }
 
-[[gnu::noinline]] void write(const void *to, const void *from, size_t size) {
+void log(const uint8_t *to, const uint8_t *from, size_t size) {
   if (!mine || mine->count == Chunk::most)
     addChunk();
-  mine->copies[mine->count++] = {static_cast<const uint8_t *>(from),
-                                 static_cast<const uint8_t *>(to), size};
+  mine->copies[mine->count++] = {from, to, size};
 }
 
 } // namespace
@@ -49,17 +51,29 @@ thread_local Chunk *mine = nullptr;
 extern "C" {
 void *__real_memcpy(void *to, const void *from, size_t size);
 void *__wrap_memcpy(void *to, const void *from, size_t size);
-
-void *__wrap_memcpy(void *to, const void *from, size_t size) {
-  if (size_t(static_cast<uint8_t *>(to) - start) < length) [[unlikely]]
-    write(to, from, size);
-  return __real_memcpy(to, from, size);
 }
+
+static void *copyToOutput(uint8_t *to, const uint8_t *from, size_t size) {
+  if (isLogged)
+    log(to, from, size);
+  size_t own = grown ? grown->ownBytes(from, size) : size;
+  memset(to + own, relink::x86Trap, size - own);
+  return __real_memcpy(to, from, own);
+}
+
+extern "C" void *__wrap_memcpy(void *to, const void *from, size_t size) {
+  if (size_t(static_cast<uint8_t *>(to) - start) < length) [[unlikely]]
+    return copyToOutput(static_cast<uint8_t *>(to),
+                        static_cast<const uint8_t *>(from), size);
+  return __real_memcpy(to, from, size);
 }
 
 namespace relink {
 
-void logCopiesTo(ArrayRef<uint8_t> buffer) {
+void watchCopiesTo(ArrayRef<uint8_t> buffer, const GrownSections &sections,
+                   bool logged) {
+  isLogged = logged;
+  grown = sections.empty() ? nullptr : &sections;
   start = buffer.data();
   length = buffer.size();
 }

@@ -8,13 +8,15 @@
 // lld tells where it puts an input section only by names, which objects share.
 // But it copies each section from the input's buffer to its place in the
 // output's, by one call of memcpy, before it relocates it there. ld.relink is
-// linked with --wrap=memcpy: where a whole section is copied to is where it is.
+// linked with --wrap=memcpy: where a whole section is copied to is where it is. And
+// sections that are longer than their contents become whole there.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef RELINK_LLD_COPYLOG_H
 #define RELINK_LLD_COPYLOG_H
 
+#include "GrownSections.h"
 #include "llvm/ADT/ArrayRef.h"
 #include <vector>
 
@@ -25,8 +27,10 @@ struct Copy {
   size_t size;
 };
 
-/// Copies to \p buffer are written down from now on.
-void logCopiesTo(llvm::ArrayRef<uint8_t> buffer);
+/// Copies to \p buffer, of sections that are in \p grown, end in traps from now on; all
+/// are written down if \p isLogged.
+void watchCopiesTo(llvm::ArrayRef<uint8_t> buffer, const GrownSections &grown,
+                   bool isLogged);
 
 /// What was copied, in lists of one thread each; the log ends. All threads that
 /// copied are idle.

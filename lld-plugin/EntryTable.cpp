@@ -39,6 +39,22 @@ static std::optional<uint64_t> findNopPair(ArrayRef<uint8_t> code,
   return entry;
 }
 
+/// Where in \p names, .shstrtab, the table's name can lie: at the end of that of the
+/// compiler's, if it is there once (assemblers let the name of its relocations end
+/// with it) and no other section's name lies in it.
+static std::optional<uint32_t> findRoom(ArrayRef<Shdr> headers, StringRef names) {
+  size_t at = names.find(compilersTableName);
+  StringRef rest = names.drop_front(std::min(at, names.size()));
+  if (!rest.consume_front({compilersTableName, sizeof(compilersTableName)}) ||
+      rest.contains(compilersTableName))
+    return std::nullopt;
+  size_t end = at + sizeof(compilersTableName);
+  for (const Shdr &h : headers)
+    if (h.sh_name > at && h.sh_name < end)
+      return std::nullopt;
+  return end - sizeof(entryTableName);
+}
+
 EntryTable EntryTable::plan(StringRef bytes) {
   EntryTable out;
   if (object::getElfArchType(bytes) !=
@@ -164,6 +180,10 @@ EntryTable EntryTable::plan(StringRef bytes) {
   out.name = out.names.size();
   out.names += StringRef(entryTableName, sizeof(entryTableName));
   out.namesHeader = at((*headers)[namesIndex]);
+  if (auto room = findRoom(*headers, toStringRef(*names))) {
+    out.nameThere = *room;
+    out.nameInPlace = (*headers)[namesIndex].sh_offset + *room;
+  }
   return out;
 }
 
@@ -172,11 +192,22 @@ void EntryTable::write(char *copy, uint64_t end) const {
   auto *namesSection = reinterpret_cast<Shdr *>(copy + namesHeader);
   namesSection->sh_offset = end;
   namesSection->sh_size = names.size();
+  writeTables(copy, name);
+}
+
+void EntryTable::edit(char *copy) const {
+  if (tables.empty())
+    return;
+  memcpy(copy + *nameInPlace, entryTableName, sizeof(entryTableName));
+  writeTables(copy, nameThere);
+}
+
+void EntryTable::writeTables(char *copy, uint32_t newName) const {
   for (uint64_t offset : nopPairs)
     copy[offset] = 0x66; // and the other is 0x90: xchg %ax, %ax
   for (const Table &t : tables) {
     auto *h = reinterpret_cast<Shdr *>(copy + t.header);
-    h->sh_name = name;
+    h->sh_name = newName;
     h->sh_flags = h->sh_flags & ~uint64_t(SHF_WRITE);
     if (h->sh_flags & SHF_LINK_ORDER) {
       h->sh_link = t.link;

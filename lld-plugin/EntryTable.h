@@ -27,6 +27,7 @@
 
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace relink {
@@ -44,7 +45,12 @@ public:
   static EntryTable plan(llvm::StringRef bytes);
 
   explicit operator bool() const { return !tables.empty(); }
-  /// Bytes that are appended to the object.
+  /// Whether the object need not become longer: the table's name has room in that
+  /// of the compiler's, which nothing else ends with.
+  bool canStay() const { return tables.empty() || nameInPlace; }
+  /// Edits \p copy, the object's bytes, where it canStay().
+  void edit(char *copy) const;
+  /// Bytes that write() appends to the object.
   uint64_t appended() const { return names.size(); }
   /// Edits \p copy, the object's bytes, and appends at \p end of it.
   void write(char *copy, uint64_t end) const;
@@ -62,7 +68,10 @@ private:
     };
     std::vector<Named> named;
   };
+  void writeTables(char *copy, uint32_t newName) const;
   std::vector<Table> tables;
+  std::optional<uint64_t> nameInPlace; ///< offset in the object
+  uint32_t nameThere = 0;              ///< in .shstrtab
   std::vector<uint64_t> nopPairs; ///< offsets in the object
   std::string names; ///< .shstrtab with one name more
   uint64_t namesHeader = 0;

@@ -79,9 +79,12 @@ bool canPad(uint16_t machine) {
   return machine == EM_X86_64 || machine == EM_386 || machine == EM_AARCH64;
 }
 
+static bool isX86(uint16_t machine) {
+  return machine == EM_X86_64 || machine == EM_386;
+}
+
 void fillWithTraps(uint16_t machine, char *at, uint64_t size) {
-  bool x86 = machine == EM_X86_64 || machine == EM_386;
-  memset(at, x86 ? 0xcc : 0, size);
+  memset(at, isX86(machine) ? x86Trap : 0, size);
 }
 
 template <class ELFT> void PaddedObject::planSections(const Padding &padding) {
@@ -143,6 +146,35 @@ PaddedObject PaddedObject::plan(StringRef bytes, const ObjectChanges &changes) {
     p.planSections<object::ELF32LE>(padding);
   p.newSize += p.entries.appended();
   return p;
+}
+
+bool PaddedObject::canStay() const {
+  auto fits = [&](const PaddedSection &s) {
+    return s.newSize <= bytes.size() - s.offset;
+  };
+  return (sections.empty() || isX86(machine)) && entries.canStay() &&
+         all_of(sections, fits);
+}
+
+template <class ELFT> void PaddedObject::writeSizes(char *out) const {
+  for (const PaddedSection &s : sections)
+    reinterpret_cast<typename ELFT::Shdr *>(out + s.headerOffset)->sh_size = s.newSize;
+}
+
+void PaddedObject::edit(char *copy) const {
+  entries.edit(copy);
+  if (fileClass == ELFCLASS64)
+    writeSizes<object::ELF64LE>(copy);
+  else
+    writeSizes<object::ELF32LE>(copy);
+}
+
+std::vector<GrownSection> PaddedObject::grown() const {
+  std::vector<GrownSection> out;
+  for (const PaddedSection &s : sections)
+    out.push_back({s.offset, s.size, s.newSize});
+  llvm::sort(out, [](auto &a, auto &b) { return a.offset < b.offset; });
+  return out;
 }
 
 template <class ELFT> void PaddedObject::writeHeaders(char *out) const {

@@ -5,9 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Nothing inside of an object moves. A longer copy of each section of code is
-// appended to the file and the section's header is pointed there; relocations,
-// symbols, groups and .eh_frame stay right as they are.
+// Nothing inside of an object moves: relocations, symbols, groups and .eh_frame stay
+// right as they are. Either a longer copy of each section of code is appended to the
+// file and the section's header is pointed there; or the section only becomes longer in
+// its header, over what follows it in the file, and the bytes that are too many are
+// written when lld copies the section to the output (GrownSections.h). The latter
+// copies nothing but the headers' pages.
 //
 // A section is left alone if what follows it has to follow directly: .init and
 // .fini, whose parts fall through, sections named by a C identifier, which are
@@ -20,6 +23,7 @@
 #define RELINK_LLD_FUNCTIONPADDING_H
 
 #include "EntryTable.h"
+#include "GrownSections.h"
 #include "LinkOptions.h"
 #include "llvm/Support/MemoryBufferRef.h"
 
@@ -42,10 +46,19 @@ public:
   /// Writes size() bytes.
   void write(char *out) const;
 
+  /// Whether edit() can do it: no section grows over the end of the file.
+  bool canStay() const;
+  /// Makes sections longer in \p copy, the object's bytes, which may be shared with it
+  /// up to here.
+  void edit(char *copy) const;
+  /// What edit() has made longer.
+  std::vector<GrownSection> grown() const;
+
 private:
   struct PaddedSection {
     uint64_t headerOffset, offset, size, newOffset, newSize;
   };
+  template <class ELFT> void writeSizes(char *out) const;
   template <class ELFT> void planSections(const Padding &padding);
   template <class ELFT> void writeHeaders(char *out) const;
 

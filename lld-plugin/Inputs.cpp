@@ -82,13 +82,18 @@ void Inputs::addMembers(StringRef path, MemoryBufferRef archive,
 }
 
 /// Null where nothing can be padded.
-std::unique_ptr<MemoryBuffer> Inputs::pad(StringRef path,
-                                          MemoryBufferRef file) {
+std::unique_ptr<MemoryBuffer> Inputs::pad(StringRef path, const MemoryBuffer &file) {
   if (identify_magic(file.getBuffer()) == file_magic::archive)
-    return padArchive(file, options.changes(), paddedMemory);
+    return padArchive(path, file, options.changes(), paddedMemory, grownSections);
   PaddedObject object = PaddedObject::plan(file.getBuffer(), options.changes());
   if (!object.isPadded())
     return nullptr;
+  if (options.changes().inPlace && object.canStay())
+    if (auto copy = privateCopy(path, file)) {
+      object.edit(copy->getBufferStart());
+      grownSections.add({copy->getBufferStart(), copy->getBufferSize()}, object.grown());
+      return copy;
+    }
   auto out = WritableMemoryBuffer::getNewUninitMemBuffer(object.size(), path);
   object.write(out->getBufferStart());
   return out;
@@ -112,7 +117,7 @@ Inputs::adapt(StringRef path, std::unique_ptr<MemoryBuffer> file) {
   std::unique_ptr<MemoryBuffer> padding;
   if (options.changes() && magic != file_magic::elf_shared_object &&
       magic != file_magic::bitcode)
-    padding = pad(path, original);
+    padding = pad(path, *file);
   MemoryBufferRef seen = padding ? padding->getMemBufferRef() : original;
   StringRef bytes = known->second = seen.getBuffer();
   if (magic == file_magic::archive)
@@ -270,6 +275,7 @@ bool Inputs::folded(StringRef line) {
 
 Error Inputs::finish() {
   std::lock_guard<std::mutex> lock(mutex);
+  grownSections.seal();
   // lld tries whether it can create the output before it reads anything.
   if (!anyTaken || std::exchange(isFinished, true) ||
       options.hotPatch == HotPatchPolicy::Off)

@@ -64,6 +64,9 @@ public:
   /// What describes the output that is about to be made; null if nothing does.
   std::unique_ptr<PatchMapWriter> takeMap() { return std::move(map); }
 
+  /// Sections that were made longer where they lie. All inputs are known.
+  const GrownSections &grown() const { return grownSections; }
+
 private:
   using Sizes = std::array<uint64_t, reserve::poolKinds>;
 
@@ -84,7 +87,7 @@ private:
   void addMembers(llvm::StringRef path, llvm::MemoryBufferRef archive,
                   llvm::MemoryBufferRef original);
   std::unique_ptr<llvm::MemoryBuffer> pad(llvm::StringRef path,
-                                          llvm::MemoryBufferRef file);
+                                          const llvm::MemoryBuffer &file);
   void take(llvm::StringRef name, Source &source);
   void addToMap(llvm::StringRef name, Source &source);
   /// What one object's entries are; found in another thread.
@@ -110,6 +113,7 @@ private:
   llvm::StringMap<std::vector<Source>> sources;
   llvm::StringMap<llvm::StringRef> padded; ///< by path: files are named twice
   ZeroedMemory paddedMemory; ///< archives
+  GrownSections grownSections;
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> kept;
   std::optional<ReserveObject> reserve;
   std::unique_ptr<PatchMapWriter> map;

@@ -191,6 +191,10 @@ void LldView::lookAtLong(StringRef name, StringRef value) {
     options.printFolds = name.starts_with("print");
   else if (name == "reproduce")
     options.reproduce = true;
+  else if (name == "icf")
+    options.comparesCode = value != "none";
+  else if (name.starts_with("bp-")) // sections ordered by their contents
+    options.comparesCode = true;
   else if (name == "library")
     kind.inputs = true;
   else if (name == "pie" || name == "pic-executable" || name == "shared" ||

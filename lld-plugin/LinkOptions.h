@@ -43,6 +43,7 @@ struct Padding {
 struct ObjectChanges {
   Padding padding;
   bool smallEntryTables = false; ///< see EntryTable
+  bool inPlace = false;          ///< see GrownSections
   explicit operator bool() const { return padding || smallEntryTables; }
 };
 
@@ -75,6 +76,7 @@ struct LinkOptions {
   bool keepEntryTables = false; ///< --hotpatch-table=keep
   bool printFolds = false; ///< --print-icf-sections is the user's
   bool reproduce = false; ///< --reproduce: the inputs are written out as read
+  bool comparesCode = false; ///< --icf, --bp-...
 
   /// The command line for lld, argv[0] included, without our options.
   llvm::SmallVector<const char *, 0> arguments;
@@ -86,7 +88,8 @@ struct LinkOptions {
   ObjectChanges changes() const {
     // The note says where the small tables are.
     return {padding,
-            reserve && hotPatch != HotPatchPolicy::Off && !keepEntryTables};
+            reserve && hotPatch != HotPatchPolicy::Off && !keepEntryTables,
+            !reproduce && !comparesCode};
   }
 };
 

@@ -7,7 +7,6 @@
 
 #include "MappedOutput.h"
 #include "AddedSection.h"
-#include "CopyLog.h"
 #include "PatchMapFormat.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/ErrorHandling.h"
@@ -246,7 +245,6 @@ OutputFile createMappedOutput(StringRef path, size_t size, unsigned flags,
   if (!out)
     out = std::make_unique<MemoryOutput>(path, size, flags, std::move(maker),
                                          fallback, std::move(temp));
-  logCopiesTo({out->getBufferStart(), out->getBufferSize()});
   return out;
 }
 

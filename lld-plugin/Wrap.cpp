@@ -72,11 +72,14 @@ OutputFile wrapCreate(StringRef path, size_t size, unsigned flags) {
   if (Error e = inputs->finish())
     return e;
   std::shared_ptr<relink::PatchMapWriter> map = inputs->takeMap();
-  if (!map)
-    return realCreate(path, size, flags);
-  return relink::createMappedOutput(
-      path, size, flags, [map](ArrayRef<uint8_t> file) { return map->finish(file); },
-      realCreate);
+  auto finishMap = [map](ArrayRef<uint8_t> file) { return map->finish(file); };
+  OutputFile out =
+      map ? relink::createMappedOutput(path, size, flags, finishMap, realCreate)
+          : realCreate(path, size, flags);
+  if (out && (map || !inputs->grown().empty()))
+    relink::watchCopiesTo({(*out)->getBufferStart(), (*out)->getBufferSize()},
+                          inputs->grown(), bool(map));
+  return out;
 }
 
 namespace relink {
