@@ -26,6 +26,10 @@ Error refuseUnsupported(Program &program, const DelinkConfig &config) {
   const Image &image = program.image;
   if (image.header.e_machine != EM_X86_64)
     return program.error("not supported yet: this architecture");
+  for (const Section &s : image.sections)
+    if (StringRef(s.name).ends_with(".gopclntab"))
+      return program.error("not supported yet: a program of Go's own compiler, whose "
+                           "tables hold distances of code that no instruction shows");
   if (!program.kept.empty())
     return Error::success();
   program.assumes = config.assumeAddresses &&
@@ -266,6 +270,7 @@ Error analyzeProgram(Program &program, const DelinkConfig &config) {
       [](Program &p, const DelinkConfig &) { return readKeptDistances(p); },
       [](Program &p, const DelinkConfig &) { return readUnwindReferences(p); },
       [](Program &p, const DelinkConfig &) { return finishAssumed(p); },
+      [](Program &p, const DelinkConfig &) { return settleBorders(p); },
       joinAmbiguousBorders,
   };
   for (Step step : steps)

@@ -426,7 +426,7 @@ void Program::interpretAssumed(Reference &r) const {
     return;
   }
   if (!r.target) // nothing defines it
-    return named("relink.undefined", true);
+    return named(undefinedName, true);
   if (image.isStatic() && r.target == image.header.e_entry && !keepsStartUp)
     return named("_start");
   if (pieceAt(r.target) || r.anchor)

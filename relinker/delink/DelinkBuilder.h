@@ -38,6 +38,8 @@ private:
   };
   void addSections();
   void addSection(Piece &piece);
+  static std::string pinnedName(const Piece &piece);
+  static void closeGaps(llvm::ArrayRef<Piece *> order);
   void addFrames();
   void addPinnedFrames();
   void addArray(Piece &piece);
@@ -97,14 +99,9 @@ private:
   llvm::StringMap<uint64_t> wantedByStartUp; ///< addresses
   llvm::StringSet<> known;                   ///< global ones, with versions
   llvm::DenseMap<unsigned, ObjectSymbol *> imports; ///< by index in .dynsym
-  /// The start-up objects' and the linker's, by address.
-  AddressMap<llvm::StringRef> linkerNames;
   AddressMap<ObjectSymbol *> threadSymbols; ///< local, by offset
   const Section *frames = nullptr;
 };
-
-/// Whether \p section holds constructors or destructors.
-bool isPointerArray(const Section &section);
 
 } // namespace relink
 

@@ -26,6 +26,10 @@ using namespace llvm::ELF;
 namespace relink {
 namespace {
 
+/// `.p.12`, of `.p.12.4010`.
+StringRef groupOf(StringRef name) { return name.rsplit('.').first; }
+
+/// A section for each of the app's, at its address; pieces of one have no gaps.
 std::string pinningScript(const Program &program, PinnedLayout &layout) {
   // .tbss takes no addresses, and belongs to .tdata: what follows that may start
   // where it does, or before.
@@ -33,11 +37,11 @@ std::string pinningScript(const Program &program, PinnedLayout &layout) {
   for (const Piece &p : program.tlsPieces)
     if (p.fileSize)
       tdata = p.address;
-  auto order = [&](const std::pair<std::string, uint64_t> &s) {
-    bool tbss = s.first.back() == 't';
+  auto order = [&](const PinnedLayout::Section &s) {
+    bool tbss = s.name.back() == 't';
     return tbss && tdata                ? std::pair(tdata, 1)
-           : tbss || s.second == tdata ? std::pair(s.second, 0)
-                                       : std::pair(s.second, 2);
+           : tbss || s.address == tdata ? std::pair(s.address, 0)
+                                        : std::pair(s.address, 2);
   };
   llvm::stable_sort(layout.sections, [&](const auto &a, const auto &b) {
     return order(a) < order(b);
@@ -47,13 +51,16 @@ std::string pinningScript(const Program &program, PinnedLayout &layout) {
   bool tls = program.image.segmentOfType(PT_TLS);
   os << "PHDRS { all PT_LOAD FLAGS(7); " << (tls ? "tls PT_TLS; " : "")
      << "}\nSECTIONS {\n";
-  for (const auto &[name, address] : layout.sections) {
+  StringRef last;
+  for (const PinnedLayout::Section &s : layout.sections) {
+    StringRef group = groupOf(s.name);
+    if (group == std::exchange(last, group))
+      continue;
     bool inTls = llvm::any_of(program.tlsPieces, [&](const Piece &p) {
-      return p.address == address &&
-             name == ".p." + utohexstr(p.address, true) + (p.fileSize ? "" : "t");
+      return (group + ".").str() == PinnedLayout::group(p.section->index);
     });
-    os << "  " << name << " " << hex(address) << " : { *(" << name
-       << ") } :all" << (inTls ? " :tls" : "") << "\n";
+    os << "  " << group << " " << hex(s.address) << " : { *(SORT_BY_NAME(" << group
+       << ".*)) } :all" << (inTls ? " :tls" : "") << "\n";
   }
   os << "}\n";
   return text;
@@ -93,6 +100,54 @@ void compare(Program &program, uint64_t address, ArrayRef<uint8_t> linked,
     }
 }
 
+Error compareSections(Program &program, const MemoryBuffer &linked,
+                      const PinnedLayout &layout, DelinkReport &report) {
+  auto file = object::ELFFile<ELFT>::create(linked.getBuffer());
+  if (!file)
+    return file.takeError();
+  auto sections = file->sections();
+  if (!sections)
+    return sections.takeError();
+  struct Linked {
+    uint64_t address = 0;
+    bool hasBytes = false;
+    ArrayRef<uint8_t> bytes;
+  };
+  StringMap<Linked> groups;
+  for (const Shdr &s : *sections) {
+    auto name = file->getSectionName(s);
+    if (!name)
+      return name.takeError();
+    Linked l{s.sh_addr, s.sh_type != SHT_NOBITS, {}};
+    if (l.hasBytes) {
+      auto bytes = file->getSectionContents(s);
+      if (!bytes)
+        return bytes.takeError();
+      l.bytes = *bytes;
+    }
+    groups[*name] = l;
+  }
+  uint64_t absent = 0;
+  for (const PinnedLayout::Section &s : layout.sections) {
+    auto it = groups.find(groupOf(s.name));
+    if (it == groups.end()) {
+      ++absent;
+      continue;
+    }
+    const Linked &l = it->second;
+    uint64_t offset = s.address - l.address;
+    if (!l.hasBytes)
+      continue;
+    if (offset > l.bytes.size() || s.size > l.bytes.size() - offset)
+      ++absent;
+    else
+      compare(program, s.address, l.bytes.slice(offset, s.size), report);
+  }
+  if (absent)
+    report.differences.push_back(Twine(absent).str() + " sections are absent");
+  return Error::success();
+}
+
 } // namespace
 
 Error checkObject(Program &program, const DelinkConfig &config,
@@ -110,30 +165,8 @@ Error checkObject(Program &program, const DelinkConfig &config,
   auto linked = linkPinned(inputs, pinningScript(program, layout));
   if (!linked)
     return linked.takeError();
-  auto file = object::ELFFile<ELFT>::create((*linked)->getBuffer());
-  if (!file)
-    return file.takeError();
-  auto sections = file->sections();
-  if (!sections)
-    return sections.takeError();
-  uint64_t seen = 0;
-  for (const Shdr &s : *sections) {
-    auto name = file->getSectionName(s);
-    if (!name)
-      return name.takeError();
-    if (!name->starts_with(".p."))
-      continue;
-    ++seen;
-    if (s.sh_type == SHT_NOBITS)
-      continue;
-    auto bytes = file->getSectionContents(s);
-    if (!bytes)
-      return bytes.takeError();
-    compare(program, s.sh_addr, *bytes, report);
-  }
-  if (seen != layout.sections.size())
-    report.differences.push_back(Twine(layout.sections.size() - seen).str() +
-                                 " sections are absent");
+  if (Error e = compareSections(program, **linked, layout, report))
+    return e;
   return checkMeanings(program, config, report);
 }
 

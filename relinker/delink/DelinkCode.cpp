@@ -46,6 +46,7 @@ private:
   Error readAbsolute(const Instruction &i, const AddressFlow &f);
   Error readConstantSlot(Reference r, const Instruction &i,
                          const KeptRelocation &kept);
+  Error readEmptySlot(Reference r, const Instruction &i);
   Error readAssumedSlot(Reference r, const Instruction &i);
   bool isInGot(uint64_t address) const;
   Error readSlot(Reference r, const Instruction &i, const Slot &slot);
@@ -86,6 +87,10 @@ Error CodeReader::readSlot(Reference r, const Instruction &i, const Slot &slot) 
   case R_X86_64_TPOFF64:
     r.evidence = Evidence::ThreadLocal;
     r.type = R_X86_64_GOTTPOFF;
+    break;
+  case R_X86_64_TLSDESC: // for a call whose instruction has no field
+    r.evidence = Evidence::ThreadLocal;
+    r.type = R_X86_64_GOTPC32_TLSDESC;
     break;
   case R_X86_64_DTPMOD64: {
     r.evidence = Evidence::ThreadLocal;
@@ -133,6 +138,20 @@ Error CodeReader::readConstantSlot(Reference r, const Instruction &i,
     r.kind = Reference::Kind::Number;
   } else {
     program.interpret(r);
+  }
+  out.references.push_back(r);
+  return Error::success();
+}
+
+/// A slot that nothing fills, by mold: of a weak symbol that nothing defines.
+Error CodeReader::readEmptySlot(Reference r, const Instruction &i) {
+  ArrayRef<uint8_t> word = image.bytesAt(r.target, 8);
+  if (!word.empty() && !read64le(word.data())) {
+    r.kind = Reference::Kind::Named;
+    r.name = undefinedName;
+    r.weak = true;
+    r.target = 0;
+    r.type = gotType(image.bytesAt(i.address, i.size), r.place - i.address);
   }
   out.references.push_back(r);
   return Error::success();
@@ -186,11 +205,12 @@ Error CodeReader::readMemory(const Instruction &i, const AddressFlow &f) {
   r.target = i.address + i.size + int64_t(f.displacement);
   const Piece *piece = program.pieceAt(r.target);
   auto slot = program.slots.find(r.target);
-  // A pair for __tls_get_addr is the only slot whose address is taken; another
-  // is what follows the section that is meant.
+  // Only of a pair for __tls_get_addr, or of a descriptor, is the address taken;
+  // of another slot it is the end of the section that is meant.
   bool isLoad = f.kind != AddressFlow::Kind::Address;
   if (!piece && slot != program.slots.end() &&
-      (isLoad || slot->second.type == R_X86_64_DTPMOD64))
+      (isLoad || slot->second.type == R_X86_64_DTPMOD64 ||
+       slot->second.type == R_X86_64_TLSDESC))
     return readSlot(r, i, slot->second);
   if (auto kept = program.kept.find(r.place);
       isLoad && !piece && kept != program.kept.end() &&
@@ -198,6 +218,8 @@ Error CodeReader::readMemory(const Instruction &i, const AddressFlow &f) {
     return readConstantSlot(r, i, kept->second);
   if (program.assumes && isLoad && !piece && isInGot(r.target))
     return readAssumedSlot(r, i);
+  if (isLoad && !piece && isInGot(r.target) && image.isPositionIndependent())
+    return readEmptySlot(r, i);
   if (program.assumes && !isLoad)
     assumeAddress(program, r.target, r, true); // for its anchor
   if (!r.anchor)
@@ -230,10 +252,22 @@ Error CodeReader::readBranch(const Piece &piece, const Instruction &i) {
   r.type = R_X86_64_PLT32;
   r.target = target;
   program.interpret(r);
-  if (r.kind == Reference::Kind::Address && !program.pieceAt(target))
-    return program.error("the branch at " + program.describe(i.address) +
+  const Section *at = image.sectionAt(target);
+  bool isEmptyStub = image.isStatic() && at && isPltName(at->name);
+  if (r.kind == Reference::Kind::Address && (!target || isEmptyStub)) {
+    // A weak symbol that nothing defines, by mold, or by GNU ld with -static-pie.
+    r.kind = Reference::Kind::Named;
+    r.name = undefinedName;
+    r.weak = true;
+  } else if (r.kind == Reference::Kind::Address && !program.pieceAt(target)) {
+    // A cold part, to the end of its function.
+    const Piece *before = program.pieceEndingAt(target);
+    if (!before || !before->isCode() || before->dropped)
+      return program.error("the branch at " + program.describe(i.address) +
                          " leads to " + hex(target) +
                          ", which is no code of the program");
+    r.anchor = before->address;
+  }
   out.references.push_back(r);
   return Error::success();
 }

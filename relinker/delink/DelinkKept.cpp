@@ -217,11 +217,27 @@ bool Program::staysInSection(Reference &r) const {
   return true;
 }
 
+/// Whether \p r means what the loader copies to \p c. What was kept for it, \p kept,
+/// has its name, or tells otherwise; else the place does.
+static bool meansCopy(const Program &program, const Program::Copy &c, const Reference &r,
+                      const KeptRelocation *kept) {
+  auto isIn = [&](uint64_t address) {
+    return address - c.address < std::max<uint64_t>(c.size, 1);
+  };
+  if (!kept || kept->section == SHN_UNDEF || kept->name.empty())
+    return isIn(r.target) && !(kept && kept->symbolType == STT_SECTION);
+  if (isBrought(program, *kept))
+    return false;
+  ArrayRef<Sym> dynamic = program.image.dynamicSymbols();
+  return isIn(kept->value) || kept->name == program.image.dynamicName(dynamic[c.symbol]);
+}
+
 void Program::interpret(Reference &r) const {
   if (r.kind != Reference::Kind::Address || staysInSection(r))
     return;
+  auto it = kept.find(r.place);
   for (const Copy &c : copies)
-    if (r.target - c.address < std::max<uint64_t>(c.size, 1)) {
+    if (meansCopy(*this, c, r, it == kept.end() ? nullptr : &it->second)) {
       r.kind = Reference::Kind::Import;
       r.import = c.symbol;
       r.target -= c.address;
@@ -231,7 +247,6 @@ void Program::interpret(Reference &r) const {
     return;
   if (assumes)
     return interpretAssumed(r);
-  auto it = kept.find(r.place);
   if (it == kept.end())
     return;
   const KeptRelocation &k = it->second;

@@ -233,6 +233,10 @@ Error cutPieces(Program &program) {
     p.size = s.size;
     p.fileSize = s.type == SHT_NOBITS ? 0 : s.size;
     p.align = std::max<uint64_t>(s.align, 1);
+    // GNU ld states less alignment for these than what they hold has.
+    constexpr uint64_t ofLarge = 64;
+    if (s.flags & SHF_X86_64_LARGE)
+      p.align = std::max(p.align, ofLarge);
     p.name = s.name.str();
     (p.isTls() ? program.tlsPieces : program.pieces).push_back(std::move(p));
   }
@@ -281,48 +285,6 @@ bool isPlainData(const Piece &p) {
   return !p.isCode() && !p.isTls() && !p.dropped &&
          (p.section->type == SHT_PROGBITS || p.section->type == SHT_NOBITS) &&
          p.section->name != ".gcc_except_table";
-}
-
-/// Whether \p r is the operand of a lea: the opcode is in front of its ModRM byte.
-static bool takesAddress(const Program &program, const Reference &r) {
-  ArrayRef<uint8_t> opcode = program.image.bytesAt(r.place - 2, 1);
-  return !opcode.empty() && opcode[0] == 0x8d;
-}
-
-Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {
-  std::vector<std::pair<uint64_t, uint64_t>> spans;
-  for (Reference &r : program.references) {
-    if (r.kind != Reference::Kind::Address || r.isProven ||
-        r.evidence == Evidence::Unwind ||
-        r.evidence == Evidence::JumpTable)
-      continue;
-    Piece *after = program.pieceAt(r.target);
-    if (!after || after->address != r.target || !isPlainData(*after))
-      continue;
-    Piece *before = program.pieceEndingAt(r.target);
-    if (!before || !isPlainData(*before))
-      continue;
-    if (!spans.empty() && spans.back().second == r.target)
-      continue;
-    // crtbegin compares two names of one place, and reads nothing there; what it
-    // reads and writes (completed.0) is what begins there.
-    if (Piece *p = program.pieceAt(r.place); p && p->isStartUp) {
-      r.anchor = takesAddress(program, r) ? before->address : after->address;
-      continue;
-    }
-    std::string what = "the reference at " + program.describe(r.place) +
-                       " means the end of " + before->name + " or the start of " +
-                       after->name;
-    bool same = !((before->section->flags ^ after->section->flags) & SHF_WRITE);
-    if (config.strict || !same)
-      return program.error(what + "; which is not known");
-    if (llvm::is_contained(spans, std::pair(before->address, r.target)))
-      continue;
-    spans.push_back({before->address, r.target});
-    program.remarks.push_back(what + ": both are kept together");
-  }
-  joinPieces(program, spans);
-  return Error::success();
 }
 
 } // namespace relink

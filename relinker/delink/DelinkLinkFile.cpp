@@ -120,7 +120,10 @@ void LinkFileWriter::writeDynamic() {
   for (auto [flag, option] : flags)
     if (d.flags1 & flag && !(program.asLibrary && flag == DF_1_NOOPEN))
       argument(Twine("-Wl,-z,") + option);
-  if (image.segmentOfType(PT_GNU_EH_FRAME))
+  // gcc's static programs register .eh_frame by a function that a stripped one does
+  // not name, and have no search table.
+  bool isRegistered = image.isStatic() && image.section(".eh_frame");
+  if (image.segmentOfType(PT_GNU_EH_FRAME) || isRegistered)
     argument("-Wl,--eh-frame-hdr");
   argument(d.gnuHash ? d.hash ? "-Wl,--hash-style=both" : "-Wl,--hash-style=gnu"
                      : "-Wl,--hash-style=sysv");

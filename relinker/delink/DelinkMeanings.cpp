@@ -148,7 +148,10 @@ void MeaningCheck::checkWord(const PlacedRelocation &p) {
 
 void MeaningCheck::checkThreadSlot(const PlacedRelocation &p, uint64_t slot) {
   const ObjectRelocation &o = p.relocation;
-  bool pair = o.type != R_X86_64_GOTTPOFF;
+  uint32_t type = o.type == R_X86_64_GOTTPOFF          ? R_X86_64_TPOFF64
+                  : o.type == R_X86_64_GOTPC32_TLSDESC ? R_X86_64_TLSDESC
+                                                       : R_X86_64_DTPMOD64;
+  bool pair = type == R_X86_64_DTPMOD64;
   if (ArrayRef<uint8_t> word = image.bytesAt(slot, 8);
       !pair && !words.contains(slot) && !word.empty()) { // known at link time
     std::optional<uint64_t> address = addressOf(*o.symbol);
@@ -162,9 +165,7 @@ void MeaningCheck::checkThreadSlot(const PlacedRelocation &p, uint64_t slot) {
     return;
   }
   auto first = words.find(slot), second = words.find(slot + 8);
-  bool same = first != words.end() &&
-              first->second.getType(false) ==
-                  (pair ? R_X86_64_DTPMOD64 : R_X86_64_TPOFF64);
+  bool same = first != words.end() && first->second.getType(false) == type;
   if (same && o.type != R_X86_64_TLSLD) {
     const Rela &r = pair && second != words.end() ? second->second : first->second;
     const Phdr *tls = image.segmentOfType(PT_TLS);
@@ -253,7 +254,7 @@ void MeaningCheck::check(const PlacedRelocation &p) {
   if (isGotType(o.type) || o.type == R_X86_64_PC32 || o.type == R_X86_64_PLT32)
     target += p.place;
   if (o.type == R_X86_64_GOTTPOFF || o.type == R_X86_64_TLSGD ||
-      o.type == R_X86_64_TLSLD)
+      o.type == R_X86_64_TLSLD || o.type == R_X86_64_GOTPC32_TLSDESC)
     return checkThreadSlot(p, target);
   if (isGotType(o.type))
     return checkSlot(p, target);

@@ -82,10 +82,8 @@ void ObjectBuilder::addSection(Piece &piece) {
     return addArray(piece);
   uint64_t flags = s.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | SHF_TLS);
   std::string name = piece.name;
-  // .tbss takes no addresses: another section may have the same one.
   if (pinned)
-    name = ".p." + utohexstr(piece.address, true) +
-           (piece.isTls() && !piece.fileSize ? "t" : "");
+    name = pinnedName(piece);
   ObjectSection &out = object->addSection(
       name, piece.fileSize ? (pinned || s.type == SHT_NOBITS ? SHT_PROGBITS : s.type)
                            : SHT_NOBITS,
@@ -95,7 +93,9 @@ void ObjectBuilder::addSection(Piece &piece) {
   constexpr uint64_t mostLead = 1 << 16; // of a file that says anything
   if (piece.lead > mostLead)
     piece.lead = 0;
-  if (pinned || piece.address % piece.align != piece.lead)
+  if (pinned && !piece.isTls())
+    out.align = 1;
+  else if (pinned || piece.address % piece.align != piece.lead)
     out.align = alignmentOf(piece.address, out.align);
   out.size = piece.size + piece.lead;
   if (piece.fileSize)
@@ -109,7 +109,26 @@ void ObjectBuilder::addSection(Piece &piece) {
                   program.target.trapByte());
   piece.output = &out;
   if (pinned)
-    pinned->sections.push_back({name, piece.address});
+    pinned->sections.push_back({name, piece.address, piece.size});
+}
+
+/// The script names the section of the app, and pieces of one are ordered by their
+/// names. .tbss takes no addresses: another section may have the same one.
+std::string ObjectBuilder::pinnedName(const Piece &piece) {
+  return PinnedLayout::group(piece.section->index) + utohexstr(piece.address, true, 16) +
+         (piece.isTls() && !piece.fileSize ? "t" : "");
+}
+
+/// In `pinned` mode a piece reaches up to the next of its section.
+void ObjectBuilder::closeGaps(ArrayRef<Piece *> order) {
+  for (size_t i = 1; i < order.size(); ++i) {
+    Piece &p = *order[i - 1], &next = *order[i];
+    if (p.section != next.section || p.isTls() || next.address < p.end())
+      continue;
+    p.output->size = next.address - p.address;
+    if (p.fileSize)
+      p.output->data.resize(p.output->size);
+  }
 }
 
 void ObjectBuilder::addSections() {
@@ -126,6 +145,8 @@ void ObjectBuilder::addSections() {
   }
   for (Piece *p : order)
     addSection(*p);
+  if (pinned)
+    closeGaps(order);
   for (Piece &p : program.tlsPieces)
     if (p.fileSize)
       p.output = program.pieceAt(p.address)->output;
@@ -167,13 +188,13 @@ void ObjectBuilder::addFrames() {
 void ObjectBuilder::addPinnedFrames() {
   if (!frames)
     return;
-  std::string name = ".p." + utohexstr(frames->address, true);
+  std::string name = PinnedLayout::group(frames->index) + "all";
   ObjectSection &out = object->addSection(name, SHT_PROGBITS, SHF_ALLOC);
   ArrayRef<uint8_t> bytes = image.bytesAt(frames->address, frames->size);
   out.data.assign(bytes.begin(), bytes.end());
   out.size = out.data.size();
   moves.push_back({frames->address, {bytes.size(), &out, 0}});
-  pinned->sections.push_back({name, frames->address});
+  pinned->sections.push_back({name, frames->address, frames->size});
 }
 
 void ObjectBuilder::addSymbol(const ProgramSymbol &s) {
@@ -283,10 +304,8 @@ void ObjectBuilder::addSymbols() {
   findWanted();
   for (const ProgramSymbol &s : program.symbols) {
     if (program.bringsSymbol(s.name) &&
-        (s.type == STT_NOTYPE || s.name != "end")) {
-      linkerNames.try_emplace(s.address, s.name);
+        (s.type == STT_NOTYPE || s.name != "end"))
       continue;
-    }
     if (!program.bringsFunction(s.name))
       addSymbol(s);
   }

@@ -224,6 +224,9 @@ struct Program {
   }
   /// The piece that ends at \p address, which lies in none.
   Piece *pieceEndingAt(uint64_t address);
+  const Piece *pieceEndingAt(uint64_t address) const {
+    return const_cast<Program *>(this)->pieceEndingAt(address);
+  }
   /// Bytes of the app at \p address; zero where the file has none.
   std::vector<uint8_t> contents(uint64_t address, uint64_t size) const;
   llvm::Error error(const llvm::Twine &message) const;
@@ -284,6 +287,10 @@ llvm::Error readUnwindReferences(Program &program);
 void joinPieces(Program &program,
                 llvm::ArrayRef<std::pair<uint64_t, uint64_t>> spans);
 
+/// References to what lies at the borders of the program's data, where the next link
+/// puts something else: crtbegin's word and the arrays of constructors in front of it,
+/// the GOT, .dynamic and .eh_frame behind it. Only few mean these.
+llvm::Error settleBorders(Program &program);
 /// Joins data that a reference to the border between two sections may mean.
 llvm::Error joinAmbiguousBorders(Program &program, const DelinkConfig &config);
 
@@ -298,6 +305,10 @@ struct CodeView {
 };
 /// Data that code reaches by address.
 bool isPlainData(const Piece &piece);
+/// Of what is called at address 0: a weak symbol that nothing defined.
+constexpr char undefinedName[] = "delink.undefined";
+/// Whether \p section holds constructors or destructors.
+bool isPointerArray(const Section &section);
 
 /// What some functions refer to.
 struct CodeFindings {
@@ -319,8 +330,15 @@ llvm::Error readFlowReferences(const Program &program, const Target &target,
 
 /// What becomes of the program when its sections stay where they are.
 struct PinnedLayout {
-  /// Output order: name, address.
-  std::vector<std::pair<std::string, uint64_t>> sections;
+  struct Section {
+    std::string name;
+    uint64_t address, size;
+  };
+  std::vector<Section> sections;
+  /// What the names of pieces of the app's section \p index begin with.
+  static std::string group(unsigned index) {
+    return ".p." + std::to_string(index) + ".";
+  }
 };
 
 /// A relocation of the object, and the address in the app of its place.

@@ -88,6 +88,7 @@ Error DynamicReader::note(const Rela &r) {
   case R_X86_64_TPOFF64:
   case R_X86_64_DTPMOD64:
   case R_X86_64_DTPOFF64:
+  case R_X86_64_TLSDESC:
     slot.kind = Reference::Kind::Thread;
     break;
   case R_X86_64_64:

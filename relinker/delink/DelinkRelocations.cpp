@@ -30,7 +30,8 @@ static bool isAbsolute(uint32_t type) {
 bool isGotType(uint32_t type) {
   return type == R_X86_64_GOTPCREL || type == R_X86_64_GOTPCRELX ||
          type == R_X86_64_REX_GOTPCRELX || type == R_X86_64_GOTTPOFF ||
-         type == R_X86_64_TLSGD || type == R_X86_64_TLSLD;
+         type == R_X86_64_TLSGD || type == R_X86_64_TLSLD ||
+         type == R_X86_64_GOTPC32_TLSDESC;
 }
 
 ObjectBuilder::Meaning ObjectBuilder::pinnedTo(uint64_t address) {
@@ -90,9 +91,6 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) 
     p = nullptr;
   if (r.anchor && p && p->output)
     return inPiece(*p, r.target, false);
-  if (auto it = linkerNames.find(r.target);
-      it != linkerNames.end() && it->second == "__dso_handle")
-    return Meaning{&undefined("__dso_handle"), r.target};
   if (auto it = program.replaced.find(r.target);
       it != program.replaced.end() && r.evidence != Evidence::Unwind && !r.anchor)
     return Meaning{&undefined(it->second.name), r.target};
@@ -177,6 +175,8 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::find(const Reference &r) {
     ObjectSymbol &s = undefined(r.name);
     if (r.weak)
       s.binding = STB_WEAK;
+    if (r.name == undefinedName)
+      s.visibility = STV_HIDDEN; // not to be looked up
     if (r.type == R_X86_64_GOTTPOFF)
       s.type = STT_TLS;
     return Meaning{&s, 0};
@@ -240,13 +240,6 @@ Error ObjectBuilder::addRelocation(const Reference &r, Cursor &cursor) {
   ArrayRef<uint8_t> data = out->data;
   if (Error e = checkField(r, data.drop_front(std::min<size_t>(offset, data.size()))))
     return e;
-  // The start-up objects' own handle, which its word points to.
-  if (r.kind == Reference::Kind::Address && r.target == r.place &&
-      r.type == R_X86_64_64) {
-    auto it = linkerNames.find(r.target);
-    if (it != linkerNames.end() && it->second == "__dso_handle")
-      linkerNames.erase(it);
-  }
   auto meaning = find(r);
   if (!meaning)
     return meaning.takeError();

@@ -49,6 +49,9 @@ bool Program::isErased(uint64_t address) const {
 }
 
 bool Program::bringsSection(const Section &s) const {
+  if (s.type == SHT_RELA || s.type == SHT_RELR || s.type == SHT_DYNSYM ||
+      s.type == SHT_DYNAMIC || s.type == SHT_HASH || s.type == SHT_GNU_HASH)
+    return true;
   if (isPltName(s.name) || s.name.starts_with(".gnu.version") ||
       s.name.starts_with(".rela.") || s.name.starts_with(".note"))
     return true;
@@ -159,6 +162,25 @@ static Error readTable(Program &program, StringRef elf, StringRef name) {
   return Error::success();
 }
 
+/// Loaders don't look at the index in .dynsym, and GNU strip leaves it as it was when
+/// it removes sections in front.
+static unsigned sectionOf(const Image &image, const Sym &s) {
+  bool isThread = s.getType() == STT_TLS;
+  uint64_t value = s.st_value;
+  auto fits = [&](const Section &section) {
+    return isThread ? bool(section.flags & SHF_TLS)
+                    : value >= section.address && value <= section.address + section.size;
+  };
+  if (s.st_shndx < image.sections.size() && fits(image.sections[s.st_shndx]))
+    return s.st_shndx;
+  if (isThread) {
+    auto it = llvm::find_if(image.sections, fits);
+    return it == image.sections.end() ? unsigned(s.st_shndx) : it->index;
+  }
+  const Section *at = image.sectionAt(value);
+  return at ? at->index : unsigned(s.st_shndx);
+}
+
 Error readProgramSymbols(Program &program, const DelinkConfig &config) {
   const Image &image = program.image;
   if (Error e = readTable(program, toStringRef(image.bytes()), image.path))
@@ -190,7 +212,8 @@ Error readProgramSymbols(Program &program, const DelinkConfig &config) {
         known.contains(name))
       continue;
     program.symbols.push_back({name.str(), s.st_value, s.st_size, s.getType(),
-                               s.getBinding(), s.getVisibility(), s.st_shndx, 0});
+                               s.getBinding(), s.getVisibility(),
+                               sectionOf(image, s), 0});
   }
   llvm::stable_sort(program.symbols, [](const auto &a, const auto &b) {
     return a.address < b.address;

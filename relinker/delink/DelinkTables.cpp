@@ -184,6 +184,12 @@ bool Flow::addAddressTable(uint64_t table, bool isProven) {
     r.anchor = target == piece.end() ? piece.address : 0;
     out.references.push_back(r);
   }
+  // At the last it is rather the next function, in a table of functions that follows.
+  while (!targets.empty() && targets.back() == piece.end() &&
+         program.functionStarts.contains(piece.end())) {
+    targets.pop_back();
+    out.references.pop_back();
+  }
   if (targets.empty())
     return false;
   tables[table] = std::move(targets);
