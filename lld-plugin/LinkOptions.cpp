@@ -11,6 +11,7 @@
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
+#include <unistd.h>
 
 using namespace llvm;
 
@@ -269,6 +270,30 @@ OptionParser findOption(StringRef name) {
       .Default(nullptr);
 }
 
+/// The name of the standard output as lld knows it. By another, such as /dev/stdout, lld
+/// would remove that name and make a file of it where the output is redirected to one.
+bool isStandardOutput(StringRef path) {
+  std::array<char, 32> link = {};
+  bool isLink = ::readlink(path.str().c_str(), link.data(), link.size() - 1) > 0;
+  StringRef meant = isLink ? StringRef(link.data()) : path;
+  return meant == "/proc/self/fd/1" || path == "/dev/fd/1";
+}
+
+/// Writes -o's value as lld has to have it.
+void nameStandardOutput(SmallVectorImpl<const char *> &arguments) {
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    StringRef arg = arguments[i], name = arg.ltrim('-');
+    bool isSeparate = arg == "-o" || arg == "--output" || arg == "-output";
+    if (isSeparate && i + 1 < arguments.size() && isStandardOutput(arguments[i + 1]))
+      arguments[++i] = "-";
+    else if (arg.starts_with("-") && name.consume_front("output=") &&
+             isStandardOutput(name))
+      arguments[i] = "-o-";
+    else if (arg.starts_with("-o") && isStandardOutput(arg.drop_front(2)))
+      arguments[i] = "-o-";
+  }
+}
+
 /// As lld does it, --rsp-quoting included: our options may be in the file.
 SmallVector<const char *, 0> expandResponseFiles(ArrayRef<const char *> argv,
                                                  StringSaver &saver) {
@@ -344,6 +369,7 @@ Expected<LinkOptions> parseLinkOptions(ArrayRef<const char *> argv,
   if (o.reserve && kind.binaryFormat)
     o.arguments.push_back("--format=default");
   o.reproduce |= ::getenv("LLD_REPRODUCE") != nullptr;
+  nameStandardOutput(o.arguments);
   return o;
 }
 

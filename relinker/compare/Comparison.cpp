@@ -390,7 +390,7 @@ void AppComparison::runRest() {
 class ObjectComparison {
 public:
   ObjectComparison(const Target &target, Plan &plan, Plan &before)
-      : plan(plan), before(before), original(before),
+      : plan(plan), before(before), original(before, plan),
         correlator(plan, plan.objects, plan.frames, target, original) {
     for (auto &object : before.objects)
       for (const ObjectSymbol &s : object->symbols)
@@ -420,9 +420,7 @@ ObjectComparison::partners(const ObjectSymbol &s) const {
   auto kind = [](const ObjectSymbol &s) {
     return !s.section ? 0 : s.section->isCode() ? 1 : 2;
   };
-  auto renamed = plan.renamedSources.find(s.file);
-  StringRef file = renamed == plan.renamedSources.end()
-                       ? StringRef(s.file) : StringRef(renamed->second);
+  StringRef file = plan.originalSource(s.file);
   for (const ObjectSymbol *o : it->second) {
     if (s.isLocal() && s.isDefined() && file != o->file && o->isLocal())
       continue;
@@ -506,11 +504,11 @@ void ObjectComparison::run() {
     }
     plan.originalOf[&s] = o;
     auto learned = before.learned.find(o);
-    // What several objects refer to and none defines is the same thing, and the code
-    // of any may have shown it.
+    // What several objects refer to is the same thing, and the code of any may have
+    // shown it, also of the one that defines it.
     if (learned == before.learned.end() && !s.isDefined())
-      for (const ObjectSymbol *other : partners(s))
-        if (other->name == s.name && !other->isDefined() && before.learned.count(other))
+      for (const ObjectSymbol *other : byName[canonicalName(s.name)])
+        if (other->name == s.name && !other->isLocal() && before.learned.count(other))
           learned = before.learned.find(other);
     if (learned != before.learned.end())
       plan.learn(s, *learned->second);
@@ -542,6 +540,60 @@ void findTwins(const SymbolIndex &index, const Target &target, Plan &plan) {
   }
 }
 
+/// What an object's source file is called, if it has one with local symbols, and which
+/// names it defines for others.
+struct SourceOf {
+  StringRef file;
+  StringSet<> globals;
+};
+
+std::optional<SourceOf> sourceOf(const Object &object) {
+  SourceOf out;
+  for (const ObjectSymbol &s : object.symbols) {
+    if (!s.isDefined())
+      continue;
+    if (!s.isLocal())
+      out.globals.insert(s.name);
+    else if (out.file.empty())
+      out.file = s.file;
+    else if (!s.file.empty() && s.file != out.file)
+      return std::nullopt;
+  }
+  if (out.file.empty())
+    return std::nullopt;
+  return out;
+}
+
+/// The fixed file may have another name: it is the one that defines the same names, or
+/// the only one that is left.
+void pairRenamedSources(Plan &plan, const Plan &before) {
+  std::vector<SourceOf> news, olds;
+  auto read = [](const Plan &from, std::vector<SourceOf> &out) {
+    for (auto &object : from.objects)
+      if (auto source = sourceOf(*object))
+        out.push_back(std::move(*source));
+  };
+  read(plan, news);
+  read(before, olds);
+  auto has = [](ArrayRef<SourceOf> list, StringRef file) {
+    return any_of(list, [&](const SourceOf &s) { return s.file == file; });
+  };
+  auto isKnown = [&](const SourceOf &s) { return has(news, s.file) && has(olds, s.file); };
+  std::vector<SourceOf> ours, theirs;
+  copy_if(news, std::back_inserter(ours), [&](auto &s) { return !isKnown(s); });
+  copy_if(olds, std::back_inserter(theirs), [&](auto &s) { return !isKnown(s); });
+  for (const SourceOf &s : ours) {
+    SmallVector<StringRef> found;
+    for (const SourceOf &o : theirs)
+      if (any_of(s.globals, [&](auto &g) { return o.globals.contains(g.first()); }))
+        found.push_back(o.file);
+    if (found.empty() && ours.size() == 1 && theirs.size() == 1)
+      found.push_back(theirs.front().file);
+    if (found.size() == 1)
+      plan.renamedSources[s.file] = found.front().str();
+  }
+}
+
 } // namespace
 
 Error compareWithOriginal(const Config &config, const Image &image,
@@ -562,6 +614,8 @@ Error compareWithOriginal(const Config &config, const Image &image,
   before.objects = std::move(originals);
   if (Error e = before.indexObjects())
     return e;
+  if (plan.mapped.empty())
+    pairRenamedSources(plan, before);
   AppComparison(config, image, index, imports, unwind, target, earlier, before, true)
       .run();
   ObjectComparison(target, plan, before).run();

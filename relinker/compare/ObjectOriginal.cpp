@@ -24,6 +24,19 @@ ObjectOriginal::ObjectOriginal(const Plan &objects) : plan(objects) {
         undefined.try_emplace(s.name, &s);
 }
 
+ObjectOriginal::ObjectOriginal(const Plan &objects, const Plan &ours)
+    : ObjectOriginal(objects) {
+  patch = &ours;
+}
+
+/// Whether two local symbols can be the same.
+bool ObjectOriginal::areOfOneSource(const ObjectSymbol &s,
+                                    const ObjectSymbol &o) const {
+  if (!patch || s.file.empty() || o.file.empty())
+    return true;
+  return patch->originalSource(s.file) == o.file;
+}
+
 /// The definition that \p symbol refers to; what none of the objects defines is
 /// the same thing for all of them.
 const ObjectSymbol *ObjectOriginal::meant(const ObjectSymbol *symbol) const {
@@ -118,7 +131,8 @@ Original::Answer ObjectOriginal::isSame(const ObjectSymbol &s,
     bool same = s.isLocal() || o->isLocal()
                     ? canonicalName(o->name) == canonicalName(s.name)
                     : o->name == s.name;
-    if (same && o->isFunction() == s.isFunction())
+    bool mayBe = !s.isLocal() || !o->isLocal() || areOfOneSource(s, *o);
+    if (same && mayBe && o->isFunction() == s.isFunction())
       return Answer::Yes;
   }
   return Answer::No;

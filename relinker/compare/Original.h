@@ -133,6 +133,8 @@ private:
 class ObjectOriginal final : public Original {
 public:
   explicit ObjectOriginal(const Plan &objects);
+  /// \p ours has objects of the fix, and knows which source files were renamed.
+  ObjectOriginal(const Plan &objects, const Plan &ours);
 
   bool readField(const ObjectSection &ours, uint64_t from, uint64_t to,
                  llvm::ArrayRef<ObjectRelocation> relocations, const Place &at,
@@ -147,8 +149,10 @@ public:
 
 private:
   const ObjectSymbol *meant(const ObjectSymbol *symbol) const;
+  bool areOfOneSource(const ObjectSymbol &ours, const ObjectSymbol &theirs) const;
 
   const Plan &plan; ///< the objects; an undefined symbol may be another's
+  const Plan *patch = nullptr; ///< of the fix, if that is what is compared
   /// Of symbols that no object defines, one for all objects.
   llvm::StringMap<const ObjectSymbol *> undefined;
   llvm::DenseMap<std::pair<const ObjectSection *, uint64_t>,

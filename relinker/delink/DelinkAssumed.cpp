@@ -201,14 +201,21 @@ bool isLetters(uint64_t word) {
 class WordReader {
 public:
   explicit WordReader(Program &program)
-      : program(program), image(program.image), extent(extentOf(image)) {}
+      : program(program), image(program.image), extent(extentOf(image)) {
+    for (const Program::Copy &c : program.copies)
+      if (image.dynamicName(image.dynamicSymbols()[c.symbol]).starts_with("_ZTV"))
+        tables.insert(c.address + 16); // behind offset and type (Itanium C++ ABI 2.5.2)
+  }
   void read(const Piece &piece);
   unsigned texts = 0;
 
 private:
+  /// A table of virtual functions that the loader copies, as type information has.
+  bool isCopiedTable(uint64_t value) const { return tables.contains(value); }
   Program &program;
   const Image &image;
   std::pair<uint64_t, uint64_t> extent;
+  AddressSet tables;
 };
 
 void WordReader::read(const Piece &piece) {
@@ -226,6 +233,10 @@ void WordReader::read(const Piece &piece) {
   auto isLikelyAddress = [&](uint64_t at, uint64_t value) {
     if (program.functionStarts.contains(value))
       return true;
+    // Type information: such a table, a name, and a base (Itanium C++ ABI 2.9.5).
+    for (uint64_t n : {0, 8, 16})
+      if (at >= n && isCopiedTable(wordAt(at - n)))
+        return true;
     if (at >= 8 && isLetters(wordAt(at - 8)))
       return false; // the end of a longer string
     const Piece *p = program.pieceAt(value);

@@ -1,4 +1,4 @@
-//===- Commit.cpp - The output appears whole or not at all ----------------===//
+//===- OutputFile.cpp - The output appears whole or not at all ------------===//
 //
 // Part of relink, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,7 +10,9 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Signals.h"
+#include "llvm/Support/raw_ostream.h"
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -22,6 +24,42 @@ namespace {
 
 Error systemError(const Twine &what) {
   return makeError(what + ": " + strerror(errno));
+}
+
+/// Whether \p path can't be replaced by a file: a device, a pipe, or the name of a file
+/// that is open, as /dev/stdout is.
+bool isStream(const std::string &path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0)
+    return false;
+  char link[64] = {};
+  bool isLink = ::readlink(path.c_str(), link, sizeof(link) - 1) > 0;
+  return (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) ||
+         StringRef(isLink ? link : path.c_str()).starts_with("/proc/") ||
+         StringRef(path).starts_with("/dev/fd/");
+}
+
+/// All that \p from has, behind what \p path has.
+int appendTo(const std::string &path, int from) {
+  int to = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (to < 0)
+    return errno;
+  std::vector<char> buffer(1 << 20);
+  off_t at = 0;
+  int error = 0;
+  for (ssize_t n; !error && (n = ::pread(from, buffer.data(), buffer.size(), at)) != 0;
+       at += n) {
+    if (n < 0)
+      error = errno;
+    for (ssize_t done = 0; !error && done < n;) {
+      ssize_t written = ::write(to, buffer.data() + done, n - done);
+      if (written < 0 && errno != EINTR)
+        error = errno;
+      done += std::max<ssize_t>(written, 0);
+    }
+  }
+  ::close(to);
+  return error;
 }
 
 } // namespace
@@ -40,6 +78,12 @@ int writeAll(int fd, ArrayRef<uint8_t> bytes, uint64_t offset) {
 }
 
 OutputFile::OutputFile(StringRef path) : path(path) {
+  if (isStream(this->path)) {
+    goesToStream = true;
+    fd = ::memfd_create("relink", MFD_CLOEXEC);
+    createError = fd < 0 ? errno : 0;
+    return;
+  }
   StringRef directory = sys::path::parent_path(path);
   // Without a name, nothing is left of it however this process ends. Not every
   // file system can do that.
@@ -155,6 +199,8 @@ Error OutputFile::copyAttributes(const std::string &from, bool dropPrivileges) {
 }
 
 Error OutputFile::publish() {
+  if (goesToStream)
+    return commit();
   mode_t mask = ::umask(0);
   ::umask(mask);
   if (::fchmod(fd, 0666 & ~mask) != 0)
@@ -163,6 +209,11 @@ Error OutputFile::publish() {
 }
 
 Error OutputFile::commit() {
+  if (goesToStream) {
+    outs().flush();
+    int e = appendTo(path, fd);
+    return e ? makeError(path + ": cannot write: " + strerror(e)) : Error::success();
+  }
   if (temporary.empty())
     if (Error e = giveName())
       return e;
@@ -181,6 +232,9 @@ Error checkOutputPath(const std::string &path,
     return Error::success();
   if (S_ISDIR(out.st_mode))
     return makeError(path + ": is a directory, expected a file name");
+  if (isStream(path))
+    return makeError(path + ": is no file that a program can replace\n>>> remedy: name "
+                            "a file with -o; --dry-run writes none");
   for (const std::string &input : inputs)
     if (::stat(input.c_str(), &in) == 0 && in.st_dev == out.st_dev &&
         in.st_ino == out.st_ino)

@@ -52,6 +52,7 @@ private:
   std::string path;
   std::string temporary; ///< empty while the file has no name
   int fd = -1, createError = 0;
+  bool goesToStream = false; ///< a device, a pipe: what is written goes there at last
   bool committed = false;
 };
 

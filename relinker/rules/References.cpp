@@ -252,8 +252,9 @@ named:
     message += "\n>>> needed library not found: " + library;
   if (!index.hasFullTable)
     message += "\n>>> " + image.path +
-               " was stripped, so its own local and "
-               "hidden symbols are not known";
+               " was stripped, so its own local and hidden symbols are not known: an "
+               "object that it was linked of and that uses " + s.name +
+               " shows where it is, by --orig";
   // A static program loads none.
   StringRef last = image.isStatic()
                        ? "the object that defines it as a further file of the "
