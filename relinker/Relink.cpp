@@ -130,7 +130,7 @@ Expected<Report> relink(const Config &config) {
   ChangedInputs *changed = files->changed ? &*files->changed : nullptr;
   Plan plan;
   auto objects = readPatch(config, files->files, app, **target,
-                           mostDebugInfo(config), changed);
+                           mostDebugInfo(config, app), changed);
   if (!objects)
     return objects.takeError();
   plan.objects = std::move(*objects);

@@ -389,8 +389,9 @@ void AppComparison::runRest() {
 
 class ObjectComparison {
 public:
-  ObjectComparison(const Target &target, Plan &plan, Plan &before)
-      : plan(plan), before(before), original(before, plan),
+  ObjectComparison(const Target &target, Plan &plan, Plan &before,
+                   const ObjectPairs &pairs)
+      : plan(plan), before(before), pairs(pairs), original(before, pairs),
         correlator(plan, plan.objects, plan.frames, target, original) {
     for (auto &object : before.objects)
       for (const ObjectSymbol &s : object->symbols)
@@ -404,6 +405,7 @@ private:
   const ObjectSymbol *partnerOf(const ObjectSymbol &s) const;
 
   Plan &plan, &before;
+  const ObjectPairs &pairs;
   ObjectOriginal original;
   Correlator correlator;
   StringMap<SmallVector<const ObjectSymbol *, 1>> byName;
@@ -420,9 +422,8 @@ ObjectComparison::partners(const ObjectSymbol &s) const {
   auto kind = [](const ObjectSymbol &s) {
     return !s.section ? 0 : s.section->isCode() ? 1 : 2;
   };
-  StringRef file = plan.originalSource(s.file);
   for (const ObjectSymbol *o : it->second) {
-    if (s.isLocal() && s.isDefined() && file != o->file && o->isLocal())
+    if (s.isLocal() && s.isDefined() && o->isLocal() && !pairs.mayBe(s, *o))
       continue;
     if (!s.isLocal() && !o->isLocal() && s.name != o->name)
       continue;
@@ -540,60 +541,6 @@ void findTwins(const SymbolIndex &index, const Target &target, Plan &plan) {
   }
 }
 
-/// What an object's source file is called, if it has one with local symbols, and which
-/// names it defines for others.
-struct SourceOf {
-  StringRef file;
-  StringSet<> globals;
-};
-
-std::optional<SourceOf> sourceOf(const Object &object) {
-  SourceOf out;
-  for (const ObjectSymbol &s : object.symbols) {
-    if (!s.isDefined())
-      continue;
-    if (!s.isLocal())
-      out.globals.insert(s.name);
-    else if (out.file.empty())
-      out.file = s.file;
-    else if (!s.file.empty() && s.file != out.file)
-      return std::nullopt;
-  }
-  if (out.file.empty())
-    return std::nullopt;
-  return out;
-}
-
-/// The fixed file may have another name: it is the one that defines the same names, or
-/// the only one that is left.
-void pairRenamedSources(Plan &plan, const Plan &before) {
-  std::vector<SourceOf> news, olds;
-  auto read = [](const Plan &from, std::vector<SourceOf> &out) {
-    for (auto &object : from.objects)
-      if (auto source = sourceOf(*object))
-        out.push_back(std::move(*source));
-  };
-  read(plan, news);
-  read(before, olds);
-  auto has = [](ArrayRef<SourceOf> list, StringRef file) {
-    return any_of(list, [&](const SourceOf &s) { return s.file == file; });
-  };
-  auto isKnown = [&](const SourceOf &s) { return has(news, s.file) && has(olds, s.file); };
-  std::vector<SourceOf> ours, theirs;
-  copy_if(news, std::back_inserter(ours), [&](auto &s) { return !isKnown(s); });
-  copy_if(olds, std::back_inserter(theirs), [&](auto &s) { return !isKnown(s); });
-  for (const SourceOf &s : ours) {
-    SmallVector<StringRef> found;
-    for (const SourceOf &o : theirs)
-      if (any_of(s.globals, [&](auto &g) { return o.globals.contains(g.first()); }))
-        found.push_back(o.file);
-    if (found.empty() && ours.size() == 1 && theirs.size() == 1)
-      found.push_back(theirs.front().file);
-    if (found.size() == 1)
-      plan.renamedSources[s.file] = found.front().str();
-  }
-}
-
 } // namespace
 
 Error compareWithOriginal(const Config &config, const Image &image,
@@ -614,11 +561,12 @@ Error compareWithOriginal(const Config &config, const Image &image,
   before.objects = std::move(originals);
   if (Error e = before.indexObjects())
     return e;
-  if (plan.mapped.empty())
-    pairRenamedSources(plan, before);
+  ObjectPairs pairs(plan, before);
+  for (const auto &[now, then] : pairs.renamedSources())
+    plan.renamedSources.try_emplace(now, then);
   AppComparison(config, image, index, imports, unwind, target, earlier, before, true)
       .run();
-  ObjectComparison(target, plan, before).run();
+  ObjectComparison(target, plan, before, pairs).run();
   // What those do not define, such as what link-time optimization made, or templates
   // that only the fix uses, and another object of the app did before.
   AppComparison(config, image, index, imports, unwind, target, earlier, plan, false)

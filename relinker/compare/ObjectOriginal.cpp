@@ -24,17 +24,9 @@ ObjectOriginal::ObjectOriginal(const Plan &objects) : plan(objects) {
         undefined.try_emplace(s.name, &s);
 }
 
-ObjectOriginal::ObjectOriginal(const Plan &objects, const Plan &ours)
+ObjectOriginal::ObjectOriginal(const Plan &objects, const ObjectPairs &pairs)
     : ObjectOriginal(objects) {
-  patch = &ours;
-}
-
-/// Whether two local symbols can be the same.
-bool ObjectOriginal::areOfOneSource(const ObjectSymbol &s,
-                                    const ObjectSymbol &o) const {
-  if (!patch || s.file.empty() || o.file.empty())
-    return true;
-  return patch->originalSource(s.file) == o.file;
+  this->pairs = &pairs;
 }
 
 /// The definition that \p symbol refers to; what none of the objects defines is
@@ -131,7 +123,7 @@ Original::Answer ObjectOriginal::isSame(const ObjectSymbol &s,
     bool same = s.isLocal() || o->isLocal()
                     ? canonicalName(o->name) == canonicalName(s.name)
                     : o->name == s.name;
-    bool mayBe = !s.isLocal() || !o->isLocal() || areOfOneSource(s, *o);
+    bool mayBe = !s.isLocal() || !o->isLocal() || !pairs || pairs->mayBe(s, *o);
     if (same && mayBe && o->isFunction() == s.isFunction())
       return Answer::Yes;
   }

@@ -17,6 +17,7 @@
 #include "Counterparts.h"
 #include "EarlierPatches.h"
 #include "EhFrame.h"
+#include "ObjectPairs.h"
 #include "Selections.h"
 #include "Target.h"
 
@@ -133,8 +134,8 @@ private:
 class ObjectOriginal final : public Original {
 public:
   explicit ObjectOriginal(const Plan &objects);
-  /// \p ours has objects of the fix, and knows which source files were renamed.
-  ObjectOriginal(const Plan &objects, const Plan &ours);
+  /// \p pairs of its objects and those that are compared with them.
+  ObjectOriginal(const Plan &objects, const ObjectPairs &pairs);
 
   bool readField(const ObjectSection &ours, uint64_t from, uint64_t to,
                  llvm::ArrayRef<ObjectRelocation> relocations, const Place &at,
@@ -149,10 +150,9 @@ public:
 
 private:
   const ObjectSymbol *meant(const ObjectSymbol *symbol) const;
-  bool areOfOneSource(const ObjectSymbol &ours, const ObjectSymbol &theirs) const;
 
   const Plan &plan; ///< the objects; an undefined symbol may be another's
-  const Plan *patch = nullptr; ///< of the fix, if that is what is compared
+  const ObjectPairs *pairs = nullptr; ///< null where they are the same objects
   /// Of symbols that no object defines, one for all objects.
   llvm::StringMap<const ObjectSymbol *> undefined;
   llvm::DenseMap<std::pair<const ObjectSection *, uint64_t>,

@@ -10,6 +10,7 @@
 #include "Object.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Object/Decompressor.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/Endian.h"
 
@@ -59,6 +60,7 @@ public:
   Expected<std::unique_ptr<Object>> read();
 
 private:
+  bool decompress(const object::ELFFile<ELFT> &file, const Shdr &s, ObjectSection &out);
   Error readSections(const object::ELFFile<ELFT> &file);
   Error readSymbols(const object::ELFFile<ELFT> &file);
   Error readGroups(const object::ELFFile<ELFT> &file);
@@ -74,6 +76,7 @@ private:
   std::vector<std::string> &takenGroups;
   uint64_t mostDebugInfo;
   bool skipsDebugInfo = false;
+  uint64_t unpacked = 0; ///< bytes of compressed sections
   std::unique_ptr<Object> object = std::make_unique<Object>();
   ArrayRef<Shdr> headers;
   std::vector<ObjectSection *> sections; ///< by section index
@@ -171,6 +174,34 @@ static bool isCarried(const Shdr &s, StringRef name) {
   }
 }
 
+/// They are not linked compressed. False if that is more than a compiler would write.
+bool Reader::decompress(const object::ELFFile<ELFT> &file, const Shdr &s,
+                        ObjectSection &out) {
+  // Fields that are relocated are zeros, a section of them packs to next to nothing.
+  const uint64_t most = (uint64_t(64) << 20) + 20 * buffer.getBufferSize();
+  auto packed = file.getSectionContents(s);
+  if (!packed) {
+    consumeError(packed.takeError());
+    return false;
+  }
+  auto unpack = object::Decompressor::create(out.name, toStringRef(*packed),
+                                             /*IsLE=*/true, /*Is64Bit=*/true);
+  if (!unpack || unpack->getDecompressedSize() > most - unpacked) {
+    consumeError(unpack.takeError());
+    return false;
+  }
+  unpacked += unpack->getDecompressedSize();
+  SmallVector<uint8_t, 0> bytes;
+  if (Error e = unpack->resizeAndDecompress(bytes)) {
+    consumeError(std::move(e));
+    return false;
+  }
+  out.flags &= ~uint64_t(SHF_COMPRESSED);
+  out.size = bytes.size();
+  out.data.assign(bytes.begin(), bytes.end());
+  return true;
+}
+
 Error Reader::readSections(const object::ELFFile<ELFT> &file) {
   sections.resize(headers.size());
   uint64_t debugInfo = 0;
@@ -212,10 +243,11 @@ Error Reader::readSections(const object::ELFFile<ELFT> &file) {
                    Twine(out.entrySize) + " bytes, expected at most " +
                    Twine(mostEntry));
     out.size = s.sh_size;
-    if (s.sh_flags & SHF_COMPRESSED) {
-      // Debug sections only; they are not linked compressed.
-      object->sections.pop_back();
-      sections[i] = nullptr;
+    if (s.sh_flags & SHF_COMPRESSED) { // debug sections only
+      if (skipsDebugInfo || !decompress(file, s, out)) {
+        object->sections.pop_back();
+        sections[i] = nullptr;
+      }
       continue;
     }
     if (out.isNoBits() || (skipsDebugInfo && out.isDebug()))

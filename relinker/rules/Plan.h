@@ -116,10 +116,6 @@ struct Plan {
   /// Of a source file that was renamed since: what the patch calls it, and what
   /// the map does.
   llvm::StringMap<std::string> renamedSources;
-  llvm::StringRef originalSource(llvm::StringRef file) const {
-    auto it = renamedSources.find(file);
-    return it == renamedSources.end() ? file : llvm::StringRef(it->second);
-  }
   /// With --orig or a map: the objects before the fix, which symbols of theirs the
   /// patch's are, and local ones that they lack.
   std::unique_ptr<Plan> before;

@@ -19,9 +19,11 @@ namespace relink {
 /// shape for it.
 constexpr uint64_t mostAdded = 64 << 10;
 
-uint64_t mostDebugInfo(const Config &config) {
+uint64_t mostDebugInfo(const Config &config, const Image &app) {
+  bool isAdded = config.debugInfo && config.fullDebugInfo;
   // Types are compared also where it is not added to the output.
-  return config.debugInfo && config.fullDebugInfo ? UINT64_MAX : mostAdded;
+  bool isCompared = app.section(".debug_info") || !config.debugFile.empty();
+  return isAdded || isCompared ? UINT64_MAX : mostAdded;
 }
 
 const DebugPrefix *DebugPlan::prefix(StringRef section) const {

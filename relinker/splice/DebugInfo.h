@@ -32,8 +32,8 @@ struct DebugPlan {
   const DebugPrefix *prefix(llvm::StringRef section) const;
 };
 
-/// An object with more bytes of DWARF can't have it carried.
-uint64_t mostDebugInfo(const Config &config);
+/// Of an object with more bytes of DWARF none are of use.
+uint64_t mostDebugInfo(const Config &config, const Image &app);
 
 DebugPlan planDebugInfo(const Config &config, const Image &image,
                         const Plan &plan);

@@ -1,0 +1,98 @@
+//===- ObjectPairs.cpp - Which object was which before the fix ------------===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ObjectPairs.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace llvm;
+using namespace llvm::ELF;
+
+namespace relink {
+
+struct ObjectPairs::Source {
+  const Object *object = nullptr;
+  StringRef file; ///< of its local symbols, if that is one
+  StringSet<> globals; ///< no inline functions and templates, which many define
+};
+
+ObjectPairs::ObjectPairs(const Plan &plan, const Plan &before) {
+  auto read = [&](const Plan &from) {
+    std::vector<Source> out;
+    for (auto &object : from.objects) {
+      Source source;
+      source.object = object.get();
+      bool isOne = true;
+      for (const ObjectSymbol &s : object->symbols) {
+        if (s.isLocal())
+          homes[&s] = object.get();
+        if (!s.isDefined())
+          continue;
+        if (s.binding == STB_GLOBAL)
+          source.globals.insert(s.name);
+        if (!s.isLocal() || s.file.empty())
+          continue;
+        isOne &= source.file.empty() || source.file == s.file;
+        source.file = s.file;
+      }
+      if (!isOne)
+        source.file = "";
+      out.push_back(std::move(source));
+    }
+    return out;
+  };
+  std::vector<Source> news = read(plan), olds = read(before);
+  for (const Source &ours : news)
+    pair(ours, olds);
+  // The only one left on both sides.
+  StringSet<> oursLeft, theirsLeft;
+  auto hasFile = [](ArrayRef<Source> list, StringRef file) {
+    return any_of(list, [&](const Source &s) { return s.file == file; });
+  };
+  for (const Source &s : news)
+    if (!originals.count(s.object) && !s.file.empty() && !hasFile(olds, s.file))
+      oursLeft.insert(s.file);
+  for (const Source &s : olds)
+    if (!s.file.empty() && !hasFile(news, s.file) &&
+        none_of(originals, [&](auto &p) { return p.second == s.object; }))
+      theirsLeft.insert(s.file);
+  if (oursLeft.size() == 1 && theirsLeft.size() == 1)
+    renamed[oursLeft.begin()->first()] = theirsLeft.begin()->first().str();
+}
+
+void ObjectPairs::pair(const Source &ours, ArrayRef<Source> theirs) {
+  const Source *best = nullptr;
+  size_t most = 0;
+  bool isTied = false;
+  for (const Source &s : theirs) {
+    size_t common = count_if(
+        ours.globals, [&](const auto &g) { return s.globals.contains(g.first()); });
+    isTied = common == most ? isTied || best : common < most && isTied;
+    if (common > most) {
+      best = &s;
+      most = common;
+    }
+  }
+  if (!best || isTied)
+    return;
+  originals[ours.object] = best->object;
+  if (!ours.file.empty() && !best->file.empty() && ours.file != best->file)
+    renamed[ours.file] = best->file.str();
+}
+
+bool ObjectPairs::mayBe(const ObjectSymbol &ours, const ObjectSymbol &theirs) const {
+  if (const Object *original = originals.lookup(homes.lookup(&ours)))
+    if (original != homes.lookup(&theirs))
+      return false;
+  if (ours.file.empty() || theirs.file.empty())
+    return true;
+  auto it = renamed.find(ours.file);
+  return (it == renamed.end() ? StringRef(ours.file) : StringRef(it->second)) ==
+         theirs.file;
+}
+
+} // namespace relink

@@ -1,0 +1,41 @@
+//===- ObjectPairs.h - Which object was which before the fix -- -*- C++ -*-===//
+//
+// Part of relink, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A program may have several source files of one name, and a fixed file another name
+// than before. What an object defines for others tells it from all others.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RELINK_OBJECTPAIRS_H
+#define RELINK_OBJECTPAIRS_H
+
+#include "Plan.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace relink {
+
+class ObjectPairs {
+public:
+  /// \p plan has the objects of the fix, \p before those it is compared with.
+  ObjectPairs(const Plan &plan, const Plan &before);
+
+  /// Whether \p ours, of the fix, can be \p theirs, if both are local.
+  bool mayBe(const ObjectSymbol &ours, const ObjectSymbol &theirs) const;
+  /// What the source files of \p plan were called, of those that had other names.
+  const llvm::StringMap<std::string> &renamedSources() const { return renamed; }
+
+private:
+  struct Source;
+  void pair(const Source &ours, llvm::ArrayRef<Source> theirs);
+  llvm::DenseMap<const ObjectSymbol *, const Object *> homes; ///< of local symbols
+  llvm::DenseMap<const Object *, const Object *> originals;
+  llvm::StringMap<std::string> renamed;
+};
+
+} // namespace relink
+
+#endif
