@@ -61,6 +61,7 @@ ImportTable::ImportTable(const Image &image, const Target &target)
     for (const Rela &r : table) {
       uint32_t type = r.getType(false);
       if (type == R_X86_64_IRELATIVE) {
+        resolvers.insert(uint64_t(r.r_addend));
         if (uint64_t stub = stubOf(r)) {
           stubByResolver[r.r_addend] = stub;
           resolverByStub[stub] = r.r_addend;

@@ -47,7 +47,11 @@ public:
   /// The resolver that the stub at \p stub was made for, or 0.
   uint64_t ifuncResolver(uint64_t stub) const;
 
+  /// Whether a loader's word asks the function at \p address for another's.
+  bool isResolver(uint64_t address) const { return resolvers.contains(address); }
+
 private:
+  AddressSet resolvers;
   void scanPlt(const Target &target);
   /// What jumps through the slot that \p relocation fills, or 0.
   uint64_t stubOf(const Rela &relocation) const;

@@ -255,7 +255,11 @@ void AppComparison::learnSymbol(const ObjectSymbol &s) {
   a.name = s.name;
   a.address = place->offset;
   a.size = size;
-  a.type = isTls ? uint8_t(STT_TLS) : s.type;
+  // What code gets from such a word is what the function there gives it.
+  bool isResolver = !s.isDefined() && imports.isResolver(place->offset);
+  a.type = isTls        ? uint8_t(STT_TLS)
+           : isResolver ? uint8_t(STT_GNU_IFUNC)
+                        : s.type;
   a.binding = STB_LOCAL;
   a.file = s.file;
   a.source = AppSymbol::Source::Learned;

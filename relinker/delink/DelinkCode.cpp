@@ -333,6 +333,8 @@ bool CodeReader::isDistance(ArrayRef<uint8_t> instruction) const {
          isInt<32>(int64_t(read64le(&instruction[2])));
 }
 
+static bool isZero(uint8_t byte) { return !byte; }
+
 Error CodeReader::read(const Piece &piece) {
   ArrayRef<uint8_t> bytes = image.bytesAt(piece.address, piece.size);
   if (bytes.size() != piece.size)
@@ -341,6 +343,8 @@ Error CodeReader::read(const Piece &piece) {
   Instruction i;
   for (uint64_t at = 0; at < bytes.size(); at += i.size) {
     uint64_t address = piece.address + at;
+    if (!bytes[at] && all_of(bytes.drop_front(at), isZero))
+      break; // mold's padding
     bool isCommon = target.measureQuickly(bytes.drop_front(at), address, i);
     if (!isCommon && !target.decode(bytes.drop_front(at), address, i))
       return program.error("not supported yet: no instruction is known at " +
@@ -377,6 +381,8 @@ Error decode(const Program &program, const Target &target, const Piece &piece,
   ArrayRef<uint8_t> bytes = program.image.bytesAt(piece.address, piece.size);
   view.entries.clear();
   for (uint64_t at = 0; at < bytes.size();) {
+    if (!bytes[at] && all_of(bytes.drop_front(at), isZero))
+      break;
     CodeView::Entry &e = view.entries.emplace_back();
     if (!target.decode(bytes.drop_front(at), piece.address + at, e.instruction))
       return program.error("not supported yet: no instruction is known at " +
