@@ -59,6 +59,11 @@ private:
     const Constants *constants;
     size_t next; ///< index of the first constant that starts behind `target`
   };
+  /// Whether it leads into a constant.
+  static bool isInside(const Reference &r) {
+    const ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
+    return at && r.target < at->value + at->size;
+  }
   void nameIn(ObjectSection &from);
   /// How far the app's is from where it is here; nothing if it isn't the app's.
   std::optional<uint64_t> distance(const ObjectSymbol &s) const {
@@ -89,7 +94,7 @@ void ConstantNamer::nameIn(ObjectSection &from) {
                     return int64_t(s->value) <= int64_t(*target);
                   }) - all.begin();
     references.push_back({&r, *target, &all, next});
-    if (next && *target < all[next - 1]->value + all[next - 1]->size)
+    if (isInside(references.back()))
       used.insert(all[next - 1]);
   }
   // What a reference may count from beside the constant it points into.
@@ -97,16 +102,19 @@ void ConstantNamer::nameIn(ObjectSection &from) {
     const Constants &all = *r.constants;
     const ObjectSymbol *at = r.next ? all[r.next - 1] : nullptr;
     const ObjectSymbol *other = r.next < all.size() ? all[r.next] : nullptr;
-    if (at && r.target == at->value) {
+    if (!isInside(r)) {
+      // A string, mostly. It may be the end of the one or be in front of the other, in a
+      // function that goes through that.
+      if (at && r.target == at->value + at->size && used.contains(at))
+        unclear.insert(at);
+      if (other && used.contains(other))
+        unclear.insert(other);
+      continue;
+    }
+    if (r.target == at->value) {
       other = r.next > 1 ? all[r.next - 2] : nullptr;
       if (!other || other->value + other->size != r.target ||
           !used.contains(other))
-        continue;
-    } else if (at && !other) {
-      // Behind the last one is a string. Only where it starts at once may what is
-      // meant be the constant's end, in a function that goes through the constant.
-      uint64_t end = at->value + at->size;
-      if (r.target != end || !used.contains(at))
         continue;
     }
     if (at && other && distance(*at) == distance(*other))
@@ -115,13 +123,9 @@ void ConstantNamer::nameIn(ObjectSection &from) {
     unclear.insert(other);
   }
   for (const Reference &r : references) {
-    ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
+    ObjectSymbol *at = isInside(r) ? (*r.constants)[r.next - 1] : nullptr;
     if (!at || unclear.contains(at) || !distance(*at))
-      continue;
-    bool isBehindAll =
-        r.next == r.constants->size() && r.target >= at->value + at->size;
-    if (isBehindAll) // a string, which the app may have elsewhere
-      continue;
+      continue; // what has no name the app may have elsewhere, or otherwise
     r.relocation->symbol = at;
     r.relocation->addend -= at->value;
   }
