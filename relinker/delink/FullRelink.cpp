@@ -321,6 +321,14 @@ Expected<std::unique_ptr<MemoryBuffer>> FullRelink::link() {
   auto object = buildObject(program, delinkConfig, nullptr, nullptr);
   if (!object)
     return object.takeError();
+  // Constants of the patch's own take over the name.
+  StringSet<> exports;
+  for (const ObjectSymbol *s : plan.exports)
+    exports.insert(s->name);
+  for (ObjectSymbol &s : (*object)->symbols)
+    if (s.isDefined() && !s.isLocal() && s.type == STT_OBJECT &&
+        exports.contains(splitVersion(s.name).first))
+      s.binding = STB_LOCAL;
   for (const ObjectSymbol &s : (*object)->symbols)
     if (!s.isDefined())
       imported[StringRef(s.name).split('@').first] = s.name;

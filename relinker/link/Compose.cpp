@@ -181,6 +181,16 @@ ObjectSymbol &Composer::addAlias(Object &to, const ObjectSymbol &s,
   return alias;
 }
 
+/// For a jump, so that a later patch can redirect this body whatever it starts with:
+/// without alignment there may be no padding near it.
+void Composer::addRoom(ObjectSection &code) const {
+  constexpr uint64_t usual = 16, room = 8;
+  if (code.align >= usual || code.data.size() != code.size)
+    return;
+  code.data.resize(code.size + room, target.trapByte());
+  code.size += room;
+}
+
 void Composer::copySections(const Object &from, Object &to) {
   bool debug = carriesDebugInfo(from);
   for (const ObjectSection &s : from.sections) {
@@ -210,6 +220,8 @@ void Composer::copySections(const Object &from, Object &to) {
     s->flags |= retain;
     if (r.inPlace)
       s->name = ".relink.inplace." + r.linkName;
+    else if (!placeIn.contains(r.body->section))
+      addRoom(*s);
     addAlias(to, *r.body, r.linkName);
     ObjectSymbol &entry = addAlias(to, *r.body, r.entryName);
     // For the new symbol table: the function under its own name.

@@ -48,6 +48,7 @@ private:
   bool describesDropped(const ObjectSection &from, const ObjectSection &text,
                         uint64_t offset) const;
   void copyDebugSections(const Object &from, Object &to);
+  void addRoom(ObjectSection &code) const;
   void copySections(const Object &from, Object &to);
   ObjectSymbol &addAlias(Object &to, const ObjectSymbol &s, llvm::StringRef name);
   llvm::Error addOriginals(const Object &from, Object &to);

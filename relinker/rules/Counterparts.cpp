@@ -22,6 +22,10 @@ static bool isLocalVariable(const ObjectSymbol &s) {
   return s.isDefined() && s.isLocal() && !s.isFunction() && !s.isSection();
 }
 
+static bool isLocalFunction(const ObjectSymbol &s) {
+  return s.isDefined() && s.isLocal() && s.isFunction();
+}
+
 bool Counterparts::isNumberedVariable(const ObjectSymbol &s) {
   return isLocalVariable(s) && s.section && !s.section->isCode() &&
          s.name != canonicalName(s.name) && !StringRef(s.name).starts_with(".L");
@@ -33,6 +37,8 @@ Counterparts::Counterparts(const SymbolIndex &index, const Plan &plan)
     for (const ObjectSymbol &s : object->symbols)
       if (isLocalVariable(s) && !plan.learned.count(&s))
         ++alike[placeName(s)];
+      else if (isLocalFunction(s))
+        functions.insert(s.file + ":" + s.name);
 }
 
 /// How many local variables of the patch have this name but for its number,
@@ -99,6 +105,12 @@ Counterparts::likely(const ObjectSymbol &s) const {
     // Hidden symbols are local in a finished program.
     prefer(found, [](const AppSymbol *a) { return !a->isLocal(); });
   }
+  // The app's __cxx_global_var_init is the patch's of that name, and none with a number.
+  if (isLocalFunction(s))
+    erase_if(found, [&](const AppSymbol *a) {
+      return a->name != s.name && functions.contains(s.file + ":" + a->name) &&
+             a->source != AppSymbol::Source::User;
+    });
   // Each of the app's variables is one of the patch's at most.
   if (isLocalVariable(s))
     erase_if(found, [&](const AppSymbol *a) {

@@ -43,6 +43,7 @@ private:
   const Plan &plan;
   /// Local variables by file, name without number, and size.
   llvm::StringMap<unsigned> alike;
+  llvm::StringSet<> functions; ///< local ones, by file and name
 };
 
 } // namespace relink

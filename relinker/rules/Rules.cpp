@@ -272,6 +272,8 @@ Error Chooser::decideConstructor(Object &object, ObjectSymbol &s, bool kept,
                        : object.name + ": where the app has " + shown(s.name) +
                              " can't be told\n>>> remedy: --symbol " + s.name +
                              "=0xADDR";
+  if (!out.app && changed && config.replace.empty() && !kept)
+    return makeError(out.reason + ", or --keep " + s.name + " to leave it as it is");
   return Error::success();
 }
 

@@ -27,8 +27,8 @@ using namespace llvm::ELF;
 namespace relink {
 namespace {
 
-template <typename T> ArrayRef<uint8_t> rawBytes(const std::vector<T> &v) {
-  return {reinterpret_cast<const uint8_t *>(v.data()), v.size() * sizeof(T)};
+template <class Range> ArrayRef<uint8_t> rawBytes(const Range &v) {
+  return {reinterpret_cast<const uint8_t *>(v.data()), v.size() * sizeof(v[0])};
 }
 
 /// A dynamic symbol the app does not have yet.
@@ -59,6 +59,8 @@ private:
   Error writeSymbols();
   bool useSpareSymbols();
   void shiftTlsSymbols();
+  Sym redefine(Sym s, const PatchSymbol &by) const;
+  void redefineInPlace();
   Error collectRelocations();
   Error interposeSlots();
   void moveTlsRelocations();
@@ -74,6 +76,8 @@ private:
   std::optional<SpareEntries> spare; ///< in a reserve
   std::vector<NewSymbol> fresh;
   DenseMap<const PatchSymbol *, unsigned> indexOf; ///< into fresh, or app's
+  StringMap<unsigned> exported; ///< the app's variables, by index in .dynsym
+  DenseMap<unsigned, const PatchSymbol *> redefined; ///< of these
   StringMap<const LinkTarget *> targets;
   std::string newStrings;
   StringMap<uint32_t> spareStrings; ///< those that have found room
@@ -136,6 +140,12 @@ unsigned DynamicMerger::symbolIndexFor(const PatchSymbol &s) {
   bool defined = s.section || s.value;
   if (t && t->dynamic && (!defined || t->kind == LinkTarget::Kind::Export))
     return it->second = t->dynamic;
+  // An export that the app has too, a constant, is the patch's from now on.
+  if (auto old = s.section && !t ? exported.find(s.name) : exported.end();
+      old != exported.end()) {
+    redefined[old->second] = &s;
+    return it->second = old->second;
+  }
   fresh.push_back(describe(s, t));
   if (t && !t->dynamic && !defined)
     out.newImports.push_back(
@@ -144,6 +154,10 @@ unsigned DynamicMerger::symbolIndexFor(const PatchSymbol &s) {
 }
 
 Error DynamicMerger::collectSymbols() {
+  ArrayRef<Sym> old = image.dynamicSymbols();
+  for (unsigned i = 1; i < old.size(); ++i)
+    if (old[i].st_shndx != SHN_UNDEF && old[i].getType() == STT_OBJECT)
+      exported[image.dynamicName(old[i])] = i;
   for (const LinkTarget &t : c.plan.targets)
     targets[t.linkName] = &t;
   for (const PatchRelocation &r : c.patch.relocations)
@@ -263,6 +277,22 @@ void DynamicMerger::shiftTlsSymbols() {
   }
 }
 
+/// What \p s, the app's, becomes.
+Sym DynamicMerger::redefine(Sym s, const PatchSymbol &by) const {
+  s.st_value = by.value;
+  s.st_size = by.size;
+  s.st_shndx = out.newSectionAt(by.value).value_or(1);
+  return s;
+}
+
+void DynamicMerger::redefineInPlace() {
+  for (auto [index, by] : redefined) {
+    Sym s = redefine(image.dynamicSymbols()[index], *by);
+    uint64_t at = d.symtab + index * sizeof(Sym);
+    out.edit(*image.fileOffset(at), rawBytes(ArrayRef(s)), "dynamic symbol " + by->name.str());
+  }
+}
+
 /// Imports take spare entries; what others look up has to be in a hash table.
 bool DynamicMerger::useSpareSymbols() {
   if (!spare || fresh.size() > spare->symbols() ||
@@ -287,18 +317,22 @@ bool DynamicMerger::useSpareSymbols() {
 Error DynamicMerger::writeSymbols() {
   if (fresh.empty()) {
     shiftTlsSymbols();
+    redefineInPlace();
     return Error::success();
   }
   assignVersions();
-  if (useSpareSymbols())
+  if (useSpareSymbols()) {
+    redefineInPlace();
     return Error::success();
+  }
   bool versioned = d.versym || any_of(fresh, [](const NewSymbol &s) {
                      return !s.version.empty();
                    });
   ArrayRef<Sym> old = image.dynamicSymbols();
   std::vector<DynamicSymbolEntry> all(old.size() + fresh.size());
   for (size_t i = 0; i < old.size(); ++i) {
-    all[i].symbol = old[i];
+    auto by = redefined.find(i);
+    all[i].symbol = by == redefined.end() ? old[i] : redefine(old[i], *by->second);
     if (old[i].getType() == STT_TLS && old[i].st_shndx != SHN_UNDEF)
       all[i].symbol.st_value = old[i].st_value + tlsShift(c);
     all[i].name = image.dynamicName(old[i]).str();
