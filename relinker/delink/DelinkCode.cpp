@@ -307,7 +307,7 @@ Error CodeReader::readOperands(const Piece &piece, const Instruction &i,
   isFlow |= needsFlow(i, f);
   if (f.kind == AddressFlow::Kind::Address && f.ipRelative)
     lookAtConstants(piece, i.address + i.size + int64_t(f.displacement), i.address);
-  loadsDistances |= f.kind == AddressFlow::Kind::Load && f.isSigned && f.scale == 4 &&
+  loadsDistances |= f.kind == AddressFlow::Kind::Load && f.isSigned && (f.scale == 4 || f.scale == 1) &&
                     f.index != AddressFlow::none && !f.displacement;
   if (i.branchTarget || i.isNop)
     return Error::success();
@@ -406,12 +406,21 @@ void findMain(Program &program) {
     return;
   constexpr unsigned rdi = 7;
   uint64_t at = image.header.e_entry;
+  bool isSecond = false;
   for (unsigned n = 0; n < 32; ++n) {
     Instruction i;
     ArrayRef<uint8_t> bytes = image.bytesFrom(at);
     if (bytes.empty() || !program.target.decode(bytes, at, i))
       return;
-    if (i.isCall) {
+    // musl's _start calls a function that has main's address.
+    bool isOwn = i.isCall && i.branchTarget && !program.mainAddress && !isSecond &&
+                 program.pieceAt(*i.branchTarget);
+    if (isOwn) {
+      isSecond = true;
+      at = *i.branchTarget;
+      continue;
+    }
+    if (i.isCall || (isSecond && i.isBranch)) {
       program.startMain = image.isStatic() ? i.branchTarget.value_or(0) : 0;
       return;
     }
@@ -425,8 +434,10 @@ void findMain(Program &program) {
       program.mainAddress = uint32_t(f.immediate);
     else if (f.kind == AddressFlow::Kind::Load && f.ipRelative)
       if (auto it = program.slots.find(at + int64_t(f.displacement));
-          it != program.slots.end())
+          it != program.slots.end()) {
         program.mainAddress = it->second.target;
+        program.importsMain = it->second.kind == Reference::Kind::Import;
+      }
   }
 }
 
@@ -570,6 +581,12 @@ Error readCodeReferences(Program &program) {
     return program.error("main, at " + hex(program.mainAddress) +
                          ", can't be told from start-up code: no symbols or unwind "
                          "tables say where functions are");
+  bool needsMain = program.image.kind != ImageKind::Shared && !program.named &&
+                   !program.keepsStartUp;
+  const Piece *mainPiece = program.pieceAt(program.mainAddress);
+  if (needsMain && !program.importsMain && (!mainPiece || !mainPiece->isCode()))
+    return program.error("main is not known: it has no symbol table, and its start-up "
+                         "code has another form than glibc's or musl's");
   std::vector<const Piece *> pieces;
   for (const Piece &piece : program.pieces)
     if (piece.isCode() && !piece.dropped)

@@ -91,6 +91,19 @@ bool isPadding(const Program &program, uint64_t from, uint64_t to) {
   return !bytes.empty() || from == to;
 }
 
+/// A jump and traps, of the length that clang gives all of a table's entries.
+bool isJumpEntry(const Program &program, uint64_t from, uint64_t to) {
+  constexpr uint8_t landingPad[] = {0xf3, 0x0f, 0x1e, 0xfa};
+  uint64_t size = to - from;
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(from, size);
+  if ((size != 8 && size != 16) || bytes.empty())
+    return false;
+  if (bytes.take_front(4).equals(landingPad))
+    bytes = bytes.drop_front(4);
+  return bytes.size() >= 5 && bytes[0] == 0xe9 &&
+         all_of(bytes.drop_front(5), [](uint8_t b) { return b == 0xcc; });
+}
+
 /// Older libcs' start-up code for constructors, which _start hands to
 /// __libc_start_main as its fourth and fifth arguments (%rcx, %r8).
 std::vector<uint64_t> constructorRunners(const Program &program) {
@@ -118,8 +131,12 @@ class StartUp {
 public:
   explicit StartUp(const Program &program);
   bool contains(uint64_t start, uint64_t end) const;
+  /// Where the code of start-up objects ends that is in [\p start, \p end), if it does:
+  /// with crtbegin's frame_dummy, which jumps to its neighbor or returns.
+  uint64_t endIn(uint64_t start, uint64_t end) const;
 
 private:
+  const Program &program;
   uint64_t entry = 0;
   std::vector<uint64_t> made, gone; ///< what the arrays name
   std::vector<uint64_t> runners;
@@ -128,7 +145,8 @@ private:
 };
 
 StartUp::StartUp(const Program &program)
-    : // In a library it is what -e says, or the start of .text.
+    : program(program),
+      // In a library it is what -e says, or the start of .text.
       entry(program.image.kind == ImageKind::Shared ? 0
                                                     : program.image.header.e_entry),
       runners(constructorRunners(program)), named(program.named) {
@@ -156,6 +174,30 @@ bool StartUp::contains(uint64_t start, uint64_t end) const {
   return !framed.contains(start) && any_of(made, isInside) && any_of(gone, isInside);
 }
 
+uint64_t StartUp::endIn(uint64_t start, uint64_t end) const {
+  if (named || !contains(start, end))
+    return end;
+  uint64_t last = 0;
+  for (uint64_t function : made)
+    if (function >= start && function < end)
+      last = last ? std::min(last, function) : function;
+  // It is the last of crtbegin's functions, and a short one.
+  constexpr unsigned most = 32;
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(last, end - last);
+  Instruction i;
+  uint64_t at = 0, goal = last; // of its own jumps, the last
+  for (unsigned n = 0; last && at < bytes.size() && n < most; ++n) {
+    if (!program.target.decode(bytes.drop_front(at), last + at, i))
+      break;
+    at += i.size;
+    if (i.isConditional && i.branchTarget && *i.branchTarget < end)
+      goal = std::max(goal, *i.branchTarget);
+    if (i.endsFlow && last + at > goal)
+      return last + at;
+  }
+  return end;
+}
+
 void cutCode(Program &program, const Section &section, const StartUp &startUp) {
   std::vector<Span> functions = functionsOf(program, section);
   struct Cut {
@@ -177,7 +219,15 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
     if (sized && from < start && !isPadding(program, from, start)) {
       while (from < start && isPadding(program, from, from + 1))
         ++from;
-      cuts.push_back({from, start, ""});
+      uint64_t border = startUp.endIn(from, start);
+      if (border < start && isPadding(program, border, start))
+        border = start;
+      cuts.push_back({from, border, ""});
+      // What is behind it is the program's, without unwind tables.
+      while (border < start && isPadding(program, border, border + 1))
+        ++border;
+      if (border < start)
+        cuts.push_back({border, start, ""});
     } else if (!sized) {
       cuts.back().covered = start;
     } else if (signal) { // its unwind table begins in front of it
@@ -192,7 +242,14 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
   uint64_t end = section.address + section.size;
   cover(end, end, "", false);
   cuts.pop_back();
-  for (Cut &c : cuts) {
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    Cut &c = cuts[i];
+    // clang's tables of jumps, for calls that are checked (-fsanitize=cfi), are
+    // entered by index.
+    while (i + 1 < cuts.size() && cuts[i + 1].start == c.covered &&
+           isJumpEntry(program, cuts[i].start, c.covered) &&
+           isJumpEntry(program, cuts[i + 1].start, cuts[i + 1].covered))
+      c.covered = cuts[++i].covered;
     Piece p;
     p.section = &section;
     p.address = c.start;

@@ -161,6 +161,7 @@ struct Program {
   };
   std::vector<Copy> copies;
   uint64_t mainAddress = 0; ///< 0 in a library, or when not found
+  bool importsMain = false; ///< it is in a library
   uint64_t startMain = 0; ///< __libc_start_main of a static program; else 0
   std::vector<std::string> remarks;
   /// The start-up objects' part stays: the next link has none.

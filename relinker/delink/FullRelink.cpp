@@ -19,6 +19,7 @@
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>
+#include <set>
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -295,6 +296,14 @@ Expected<std::vector<std::string>> FullRelink::arguments(WholeLink &link) {
   if (!out)
     return out.takeError();
   for (const std::string &name : plan.newDependencies)
+    out->push_back("-l:" + name);
+  // What only a library of the app needs is found at run time, but not by a linker.
+  std::set<std::string> indirect;
+  for (const LinkTarget &t : plan.targets)
+    if (t.kind == LinkTarget::Kind::Import && !t.dynamic && !t.library.library.empty() &&
+        !is_contained(image.dynamic.needed, t.library.library))
+      indirect.insert(t.library.library);
+  for (const std::string &name : indirect)
     out->push_back("-l:" + name);
   for (const ObjectSymbol *s : plan.exports)
     out->push_back("--export-dynamic-symbol=" + s->name);
