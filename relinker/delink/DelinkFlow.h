@@ -112,6 +112,8 @@ private:
   bool addTable(uint64_t table, uint64_t load);
   bool addAddressTable(uint64_t table, bool isProven);
   bool searchAddressTable(const CodeView::Entry &e, std::vector<uint64_t> &found);
+  bool startsOther(uint64_t target) const;
+  bool leadsIntoPartner(uint64_t target);
   bool startsInstruction(uint64_t address) const;
   bool addTargets(uint64_t jump, llvm::ArrayRef<uint64_t> targets);
   llvm::Error checkTables();
@@ -142,6 +144,7 @@ private:
   std::map<uint64_t, size_t> unbounded; ///< tables that something else follows
   std::set<uint64_t> blockSizes; ///< instructions with the size of the TLS block
   std::set<uint64_t> relativeTables; ///< words are added to their address
+  std::map<uint64_t, bool> partners; ///< pieces: whether it is a part of the same function
 };
 
 } // namespace flow

@@ -103,11 +103,16 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
     count = run;
   }
   ArrayRef<uint8_t> bytes = program.image.bytesAt(table, count * 4);
-  std::vector<uint64_t> targets;
+  std::vector<uint64_t> targets, inside;
   bool isOpen = false;
+  size_t proven = 0; // how many of `targets`
   for (uint64_t i = 0; i < count && !bytes.empty(); ++i) {
     uint64_t target = table + int64_t(int32_t(read32le(&bytes[i * 4])));
-    if (!leadsInside(target, exact)) {
+    bool isOwn = leadsInside(target, exact);
+    bool isInside = isOwn || leadsIntoPartner(target);
+    if (isOwn) {
+      inside.push_back(target);
+    } else if (!isInside && !startsOther(target)) {
       // What leads to no code is no entry. Else it may be one all the same, that
       // leads to a part of the function that was moved out of it.
       const Piece *other = program.pieceAt(target);
@@ -115,8 +120,13 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
       break;
     }
     targets.push_back(target);
+    if (exact || isInside)
+      proven = targets.size();
   }
-  if (targets.empty() || (exact && targets.size() < bound->limit))
+  // A cold part among others is one of these; at the end it may be of another table.
+  isOpen |= proven < targets.size();
+  targets.resize(proven);
+  if (inside.empty() || (exact && targets.size() < bound->limit))
     return false;
   uint64_t rest = table + targets.size() * 4;
   if (!exact && isOpen &&
@@ -132,8 +142,40 @@ bool Flow::addTable(uint64_t table, uint64_t load) {
     r.bias = i * 4;
     out.references.push_back(r);
   }
-  tables[table] = std::move(targets);
+  tables[table] = std::move(inside);
   return true;
+}
+
+/// Whether code that was cut at \p target starts there: a part of a function may have
+/// been moved out of it.
+bool Flow::startsOther(uint64_t target) const {
+  const Piece *p = program.pieceAt(target);
+  return p && p->isCode() && p->address == target && p != &piece;
+}
+
+/// Whether a jump of \p from leads into the middle of \p to, as one of a function does
+/// into its cold part and back.
+static bool jumpsInto(const Program &program, const Piece &from, const Piece &to) {
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(from.address, from.size);
+  Instruction i;
+  for (uint64_t at = 0; at < bytes.size(); at += i.size) {
+    if (!program.target.measure(bytes.drop_front(at), from.address + at, i))
+      return false;
+    if (i.branchTarget && !i.isCall && *i.branchTarget > to.address &&
+        *i.branchTarget < to.end())
+      return true;
+  }
+  return false;
+}
+
+bool Flow::leadsIntoPartner(uint64_t target) {
+  const Piece *p = program.pieceAt(target);
+  if (!p || !p->isCode() || p == &piece)
+    return false;
+  auto [known, isNew] = partners.try_emplace(p->address, false);
+  if (isNew)
+    known->second = jumpsInto(program, piece, *p) || jumpsInto(program, *p, piece);
+  return known->second && startsInstruction(target);
 }
 
 /// Whether an instruction of another function starts at \p address.
