@@ -270,7 +270,7 @@ Error analyzeProgram(Program &program, const DelinkConfig &config) {
       [](Program &p, const DelinkConfig &) { return readKeptDistances(p); },
       [](Program &p, const DelinkConfig &) { return readUnwindReferences(p); },
       [](Program &p, const DelinkConfig &) { return finishAssumed(p); },
-      [](Program &p, const DelinkConfig &) { return settleBorders(p); },
+      settleBorders,
       joinAmbiguousBorders,
   };
   for (Step step : steps)

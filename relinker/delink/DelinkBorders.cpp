@@ -211,7 +211,7 @@ std::optional<uint64_t> derivedStart(const Program &program, const Reference &r)
 }
 
 /// What comes at once behind data may have a name of the linker's.
-Error settleEnds(Program &program) {
+Error settleEnds(Program &program, const DelinkConfig &config) {
   const Image &image = program.image;
   AddressSet starts;
   for (const char *name : {".eh_frame", ".got.plt", ".got", ".dynamic"})
@@ -229,11 +229,16 @@ Error settleEnds(Program &program) {
     bool isEnd = (start && *start >= before->address) || refersTo(program, r, *before);
     // Code that is given the GOT's address or that of .eh_frame by the linker is of
     // start-up objects or of a code model that is refused.
-    if (image.dynamic.address == r.target && !isEnd)
-      return program.error("the reference at " + program.describe(r.place) +
-                           " means the end of " + before->name +
-                           " or _DYNAMIC; which is not known");
-    r.anchor = before->address;
+    if (image.dynamic.address != r.target || isEnd) {
+      r.anchor = before->address;
+      continue;
+    }
+    std::string what = "the reference at " + program.describe(r.place) +
+                       " means the end of " + before->name + " or _DYNAMIC";
+    if (config.strict)
+      return program.error(what + "; which is not known");
+    program.remarks.push_back(what + ": the latter, since no code there refers to " +
+                              before->name);
   }
   return Error::success();
 }
@@ -336,12 +341,12 @@ void settleCopies(Program &program) {
 
 } // namespace
 
-Error settleBorders(Program &program) {
+Error settleBorders(Program &program, const DelinkConfig &config) {
   settleHandle(program);
   if (Error e = settleArrays(program))
     return e;
   settleCopies(program);
-  return settleEnds(program);
+  return settleEnds(program, config);
 }
 
 Error joinAmbiguousBorders(Program &program, const DelinkConfig &config) {

@@ -58,6 +58,8 @@ private:
 
   llvm::Expected<Meaning> find(const Reference &r);
   llvm::Expected<Meaning> findAddress(const Reference &r);
+  llvm::StringRef boundAt(uint64_t address) const;
+  Piece *nearestData(uint64_t address);
   Meaning inPiece(Piece &piece, uint64_t target, bool named);
   Meaning inThread(uint64_t offset, bool exact);
   ObjectSymbol &undefined(llvm::StringRef name);

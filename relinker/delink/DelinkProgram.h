@@ -291,7 +291,7 @@ void joinPieces(Program &program,
 /// References to what lies at the borders of the program's data, where the next link
 /// puts something else: crtbegin's word and the arrays of constructors in front of it,
 /// the GOT, .dynamic and .eh_frame behind it. Only few mean these.
-llvm::Error settleBorders(Program &program);
+llvm::Error settleBorders(Program &program, const DelinkConfig &config);
 /// Joins data that a reference to the border between two sections may mean.
 llvm::Error joinAmbiguousBorders(Program &program, const DelinkConfig &config);
 

@@ -83,6 +83,41 @@ ObjectBuilder::Meaning ObjectBuilder::inThread(uint64_t offset, bool exact) {
   return {symbol, value};
 }
 
+/// The linker's symbol there, of the end of code or data.
+StringRef ObjectBuilder::boundAt(uint64_t address) const {
+  auto it = llvm::partition_point(program.symbols, [&](const ProgramSymbol &s) {
+    return s.address < address;
+  });
+  for (; it != program.symbols.end() && it->address == address; ++it)
+    for (const char *name : {"etext", "_etext", "edata", "_edata", "end", "_end"})
+      if (it->name == name && it->type == STT_NOTYPE)
+        return name;
+  bool endsCode = any_of(image.segments, [&](const Phdr &s) {
+    return s.p_type == PT_LOAD && (s.p_flags & PF_X) && address == s.p_vaddr + s.p_memsz;
+  });
+  return endsCode ? "etext" : "";
+}
+
+/// Data that begins a little behind \p address or ends a little in front of it, if there
+/// is only one such section: an array is counted from in front of it, or a field of what
+/// would come behind it.
+Piece *ObjectBuilder::nearestData(uint64_t address) {
+  constexpr uint64_t most = 64;
+  if (image.sectionAt(address))
+    return nullptr;
+  auto next = llvm::upper_bound(pieceStarts, address);
+  size_t index = next - pieceStarts.begin();
+  auto isData = [](const Piece &p) { return p.output && isPlainData(p); };
+  Piece *behind = nullptr, *before = nullptr;
+  if (index < program.pieces.size())
+    if (Piece &p = program.pieces[index]; p.address - address <= most && isData(p))
+      behind = &p;
+  if (index)
+    if (Piece &p = program.pieces[index - 1]; address - p.end() <= most && isData(p))
+      before = &p;
+  return behind && before ? nullptr : behind ? behind : before;
+}
+
 Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) {
   // In a library a reference that was bound at link time stays bound.
   bool named = image.kind != ImageKind::Shared && !program.asLibrary;
@@ -123,9 +158,10 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) 
     return Meaning{&undefined("_GLOBAL_OFFSET_TABLE_"), r.target};
   if (image.dynamic.address && image.dynamic.address == r.target)
     return Meaning{&undefined("_DYNAMIC"), r.target};
+  uint64_t headers = image.header.e_phoff + image.segments.size() * sizeof(Phdr);
   for (const Phdr &s : image.segments)
-    if (s.p_type == PT_LOAD && s.p_offset == 0 && s.p_vaddr == r.target)
-      return Meaning{&undefined("__ehdr_start"), r.target};
+    if (s.p_type == PT_LOAD && s.p_offset == 0 && r.target - s.p_vaddr < headers)
+      return Meaning{&undefined("__ehdr_start"), s.p_vaddr};
   if (Piece *before = program.pieceEndingAt(r.target))
     if (before->output)
       return inPiece(*before, r.target, false);
@@ -137,6 +173,16 @@ Expected<ObjectBuilder::Meaning> ObjectBuilder::findAddress(const Reference &r) 
     for (Piece *near : {program.pieceEndingAt(r.target - gap), program.pieceAt(r.target + gap)})
       if (near && near->output)
         return inPiece(*near, r.target, false);
+  if (StringRef name = boundAt(r.target); !name.empty())
+    return Meaning{&undefined(name), r.target};
+  if (Piece *near = nearestData(r.target); near && !config.strict) {
+    std::string remark = "the reference at " + program.describe(r.place) + " leads to " +
+                         hex(r.target) + ", where nothing is: " + near->name +
+                         ", the only data near it, is taken for meant";
+    if (!is_contained(program.remarks, remark)) // objects are made twice for --check
+      program.remarks.push_back(std::move(remark));
+    return inPiece(*near, r.target, false);
+  }
   return program.error("the reference at " + program.describe(r.place) +
                        " leads to " + program.describe(r.target) +
                        ", where the program has nothing of its own\n>>> it may "

@@ -113,7 +113,10 @@ void FullRelink::nameOfTarget(const LinkTarget &t) {
     bool isThis = s->type == STT_GNU_IFUNC || // the patch has its PLT entry
                   (s->address == t.address &&
                    (s->type == STT_TLS) == (t.type == STT_TLS));
-    if (isThis && isInObject && !isHidden && !plain.contains('@')) {
+    // The linker's own, of a section's bounds, are not in the object.
+    bool isBound = s->type == STT_NOTYPE &&
+                   (plain.starts_with("__start_") || plain.starts_with("__stop_"));
+    if (isThis && isInObject && !isHidden && !isBound && !plain.contains('@')) {
       otherNames[t.linkName] = {plain.str()};
       return;
     }
