@@ -545,34 +545,6 @@ void findTwins(const SymbolIndex &index, const Target &target, Plan &plan) {
   }
 }
 
-/// Originals may be of several programs of a project, each with a main(): of two that
-/// define a name, the one that has more in common with the patch counts.
-void leaveOutRivals(std::vector<std::unique_ptr<Object>> &originals, Plan &plan) {
-  auto isStrong = [](const ObjectSymbol &s) {
-    return s.isDefined() && s.binding == STB_GLOBAL && !s.name.empty() &&
-           s.kind != ObjectSymbol::Kind::Common;
-  };
-  auto common = [&](const std::unique_ptr<Object> &object) {
-    return count_if(object->symbols, [&](const ObjectSymbol &s) {
-      return isStrong(s) && plan.definitions.contains(s.name);
-    });
-  };
-  stable_sort(originals, [&](auto &a, auto &b) { return common(a) > common(b); });
-  StringMap<std::string> definer;
-  erase_if(originals, [&](std::unique_ptr<Object> &object) {
-    for (const ObjectSymbol &s : object->symbols)
-      if (auto known = definer.find(s.name); isStrong(s) && known != definer.end()) {
-        plan.notes.push_back(object->name + " is not compared with: it defines " +
-                             shown(s.name) + " as " + known->second + " does");
-        return true;
-      }
-    for (const ObjectSymbol &s : object->symbols)
-      if (isStrong(s))
-        definer[s.name] = object->name;
-    return false;
-  });
-}
-
 } // namespace
 
 Error compareWithOriginal(const Config &config, const Image &image,

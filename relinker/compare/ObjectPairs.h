@@ -36,6 +36,10 @@ private:
   llvm::StringMap<std::string> renamed;
 };
 
+/// Originals may be of several programs of a project, each with a main(): of two that
+/// define a name, the one that has more in common with the patch stays. Leaves a note.
+void leaveOutRivals(std::vector<std::unique_ptr<Object>> &originals, Plan &plan);
+
 } // namespace relink
 
 #endif

@@ -306,6 +306,9 @@ struct CodeView {
 };
 /// Data that code reaches by address.
 bool isPlainData(const Piece &piece);
+/// Where main() is, by its symbol or by what start-up code passes on. An error if the next
+/// link needs to know and can't.
+llvm::Error findMain(Program &program);
 /// Of what is called at address 0: a weak symbol that nothing defined.
 constexpr char undefinedName[] = "delink.undefined";
 /// Whether \p section holds constructors or destructors.
