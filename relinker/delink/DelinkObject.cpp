@@ -276,7 +276,10 @@ void ObjectBuilder::addPlace(const ProgramSymbol &s) {
       out.visibility = STV_HIDDEN;
       return;
     }
-    Piece *p = program.pieceAt(s.address);
+    Piece *p = StringRef(s.name).starts_with("__stop_") ? program.pieceEndingAt(s.address)
+                                                        : nullptr;
+    if (!p)
+      p = program.pieceAt(s.address);
     if (!p)
       p = program.pieceEndingAt(s.address);
     if (!p || !p->output)

@@ -98,14 +98,16 @@ void FullRelink::noteReplacements() {
 void FullRelink::nameOfTarget(const LinkTarget &t) {
   auto behind = llvm::upper_bound(copies, t.address,
                                   [](uint64_t a, auto *c) { return a < c->address; });
-  if (t.type != STT_TLS && behind != copies.begin()) {
+  // The linker's own names, of a section's bounds, mean no copy, and are not in the object.
+  StringRef plain = plainLinkName(t.name);
+  bool isBound = plain.starts_with("__start_") || plain.starts_with("__stop_");
+  if (t.type != STT_TLS && !isBound && behind != copies.begin()) {
     const Program::Copy &c = **std::prev(behind);
     if (t.address - c.address < std::max<uint64_t>(c.size, 1)) {
       otherNames[t.linkName] = {"", &c, t.address - c.address};
       return;
     }
   }
-  StringRef plain = plainLinkName(t.name);
   for (const ProgramSymbol *s : globals.lookup(plain)) {
     bool isHidden = s->visibility == STV_HIDDEN || s->visibility == STV_INTERNAL;
     bool isInObject = s->type == STT_TLS || program.pieceAt(s->address) ||
@@ -113,10 +115,8 @@ void FullRelink::nameOfTarget(const LinkTarget &t) {
     bool isThis = s->type == STT_GNU_IFUNC || // the patch has its PLT entry
                   (s->address == t.address &&
                    (s->type == STT_TLS) == (t.type == STT_TLS));
-    // The linker's own, of a section's bounds, are not in the object.
-    bool isBound = s->type == STT_NOTYPE &&
-                   (plain.starts_with("__start_") || plain.starts_with("__stop_"));
-    if (isThis && isInObject && !isHidden && !isBound && !plain.contains('@')) {
+    bool isNamed = !isBound || s->type != STT_NOTYPE;
+    if (isThis && isInObject && !isHidden && isNamed && !plain.contains('@')) {
       otherNames[t.linkName] = {plain.str()};
       return;
     }
