@@ -60,6 +60,7 @@ private:
   Error rewrite(ObjectSection &section, const Code &code, ObjectRelocation &r);
   uint64_t appendStub(ObjectSection &section, const Instruction &i,
                       ArrayRef<uint8_t> code);
+  uint64_t callThroughStub(ObjectSection &section, const Instruction &i, int64_t offset);
   ObjectSymbol &threadSymbol(const ObjectRelocation &r);
   bool isExport(const ObjectSymbol &s) const;
   Error error(const ObjectSection &section, uint64_t offset, const Twine &what) const;
@@ -153,6 +154,33 @@ uint64_t LibraryMaker::appendStub(ObjectSection &section, const Instruction &i,
   return at;
 }
 
+/// `call *xmlFree(%rip)`, and the jump of that form.
+static bool isCallThroughMemory(ArrayRef<uint8_t> code) {
+  return code.size() == 6 && code[0] == 0xff && (code[1] == 0x15 || code[1] == 0x25);
+}
+
+/// The call goes to a stub behind the function that loads what is called, \p offset
+/// bytes behind the variable's start, in %r11: no caller and no callee has anything there
+/// (psABI, figure 3.4). A nop in front keeps the return address. The offset of the field
+/// for the slot.
+uint64_t LibraryMaker::callThroughStub(ObjectSection &section, const Instruction &i,
+                                       int64_t offset) {
+  constexpr unsigned field = 3, displacement = 10;
+  std::vector<uint8_t> &data = section.data;
+  data.push_back(program.target.trapByte());
+  uint64_t at = data.size();
+  const uint8_t code[] = {0x4c, 0x8b, 0x1d, 0, 0, 0, 0,  // mov slot(%rip),%r11
+                          0x41, 0xff, 0xa3, 0, 0, 0, 0}; // jmp *offset(%r11)
+  data.insert(data.end(), std::begin(code), std::end(code));
+  write32le(&data[at + displacement], offset);
+  section.size = data.size();
+  bool isCall = data[i.address + 1] == 0x15;
+  data[i.address] = 0x90;
+  data[i.address + 1] = isCall ? 0xe8 : 0xe9;
+  write32le(&data[i.address + 2], at - (i.address + i.size));
+  return at + field;
+}
+
 Error LibraryMaker::rewrite(ObjectSection &section, const Code &code,
                             ObjectRelocation &r) {
   auto next = llvm::upper_bound(code.instructions, r.offset,
@@ -181,6 +209,14 @@ Error LibraryMaker::rewrite(ObjectSection &section, const Code &code,
           llvm::lower_bound(code.fields, i.address) > 1)
     return refuse("it has another address in it, too");
   ArrayRef<uint8_t> bytes = ArrayRef(section.data).slice(i.address, i.size);
+  auto inside = llvm::upper_bound(code.targets, i.address);
+  bool isEntered = inside != code.targets.end() && *inside < end;
+  if (!thread && !isEntered && isCallThroughMemory(bytes)) {
+    r.offset = callThroughStub(section, i, offset);
+    r.type = R_X86_64_REX_GOTPCRELX;
+    r.addend = -4;
+    return Error::success();
+  }
   auto slot = program.target.goThroughSlot(bytes, r.offset - i.address, offset,
                                            thread);
   if (!slot)
@@ -188,8 +224,7 @@ Error LibraryMaker::rewrite(ObjectSection &section, const Code &code,
   uint64_t at = i.address;
   bool fits = slot->code.size() <= i.size;
   if (!fits) {
-    auto inside = llvm::upper_bound(code.targets, i.address);
-    if (i.size < jumpSize || (inside != code.targets.end() && *inside < end))
+    if (i.size < jumpSize || isEntered)
       return refuse("a jump does not fit in its place");
     at = appendStub(section, i, slot->code);
   }
