@@ -27,6 +27,7 @@
 #include "Imports.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
+#include <set>
 
 using namespace llvm;
 using namespace llvm::ELF;
@@ -183,8 +184,9 @@ bool isUsedAsNumber(const Target &target, uint64_t address,
 
 /// Text of three letters, as arrays of short strings hold it: a word like it
 /// may be an address too.
+constexpr unsigned textLength = 3;
 bool isText(uint64_t value) {
-  for (unsigned i = 0; i < 3; ++i)
+  for (unsigned i = 0; i < textLength; ++i)
     if (uint8_t c = value >> i * 8; c < 0x20 || c > 0x7e)
       return false;
   return value < 1 << 24;
@@ -206,17 +208,50 @@ public:
       if (image.dynamicName(image.dynamicSymbols()[c.symbol]).starts_with("_ZTV"))
         tables.insert(c.address + 16); // behind offset and type (Itanium C++ ABI 2.5.2)
   }
+  /// Notes how records begin that hold a string of three letters and its length, as
+  /// Python's do, where one follows another.
+  void noteRecords(const Piece &piece);
   void read(const Piece &piece);
-  unsigned texts = 0;
+  unsigned texts = 0, soups = 0;
 
 private:
+  static constexpr unsigned mostHeader = 6; ///< words from the length to the string
+  /// What is in front of the string at \p address, whose length is \p n words in front.
+  std::vector<uint64_t> headerAt(uint64_t address, unsigned n) const;
   /// A table of virtual functions that the loader copies, as type information has.
   bool isCopiedTable(uint64_t value) const { return tables.contains(value); }
   Program &program;
   const Image &image;
   std::pair<uint64_t, uint64_t> extent;
   AddressSet tables;
+  std::set<std::vector<uint64_t>> headers;
 };
+
+std::vector<uint64_t> WordReader::headerAt(uint64_t address, unsigned n) const {
+  std::vector<uint64_t> out;
+  ArrayRef<uint8_t> bytes = image.bytesAt(address - (n + 2) * 8, (n + 2) * 8);
+  for (uint64_t at = 0; at < bytes.size(); at += 8)
+    out.push_back(read64le(&bytes[at]));
+  return out;
+}
+
+void WordReader::noteRecords(const Piece &piece) {
+  ArrayRef<uint8_t> bytes = image.bytesAt(piece.address, piece.fileSize);
+  uint64_t first = alignTo(piece.address, 8) - piece.address;
+  auto wordAt = [&](uint64_t at) { return read64le(&bytes[at]); };
+  for (uint64_t at = first; at + 8 <= bytes.size(); at += 8) {
+    if (wordAt(at) != textLength)
+      continue;
+    for (unsigned n = 1; n <= mostHeader; ++n) {
+      uint64_t text = at + n * 8;
+      if (at < first + 16 || text + 24 > bytes.size())
+        break;
+      if (isText(wordAt(text)) && wordAt(text + 8) == wordAt(at - 16) &&
+          wordAt(text + 16) == wordAt(at - 8) && (wordAt(at - 16) || wordAt(at - 8)))
+        headers.insert(headerAt(piece.address + text, n));
+    }
+  }
+}
 
 void WordReader::read(const Piece &piece) {
   ArrayRef<uint8_t> bytes = image.bytesAt(piece.address, piece.fileSize);
@@ -228,6 +263,13 @@ void WordReader::read(const Piece &piece) {
            assumeAddress(program, value, r, true) &&
            (!r.anchor || program.pieceAt(value));
   };
+  auto isCounted = [&](uint64_t at) {
+    for (unsigned n = 1; n <= mostHeader && (n + 2) * 8 <= at; ++n)
+      if (wordAt(at - n * 8) == textLength &&
+          headers.count(headerAt(piece.address + at, n)))
+        return true;
+    return false;
+  };
   // A word that reads as text is an address, but for the end of a string, and among
   // strings.
   auto isLikelyAddress = [&](uint64_t at, uint64_t value) {
@@ -237,8 +279,8 @@ void WordReader::read(const Piece &piece) {
     for (uint64_t n : {0, 8, 16})
       if (at >= n && isCopiedTable(wordAt(at - n)))
         return true;
-    if (at >= 8 && isLetters(wordAt(at - 8)))
-      return false; // the end of a longer string
+    if (isCounted(at) || (at >= 8 && isLetters(wordAt(at - 8))))
+      return false; // or the end of a longer string
     const Piece *p = program.pieceAt(value);
     ArrayRef<uint8_t> around = image.bytesAt(value - 1, 2);
     bool isReadOnly = p && !(p->section->flags & SHF_WRITE);
@@ -250,6 +292,28 @@ void WordReader::read(const Piece &piece) {
         return false;
     return true;
   };
+  // Neither a small number, negative or not, nor an address, nor the end of a string.
+  auto isBytes = [&](uint64_t word) { return word >> 32 && word >> 32 != UINT32_MAX; };
+  auto isString = [&](uint64_t address) {
+    ArrayRef<uint8_t> bytes = image.bytesFrom(address);
+    size_t length = 0;
+    while (length < bytes.size() && bytes[length] >= 0x20 && bytes[length] < 0x7f)
+      ++length;
+    return length && length < bytes.size() && !bytes[length];
+  };
+  // Between such words what is no aligned address is code of an interpreter, or what a
+  // hash function counts with; in writable data also next to one. Numbers of code stand in
+  // read-only data next to short lists of strings, the ends of others among them.
+  bool isWritable = piece.section->flags & SHF_WRITE;
+  auto isAmongBytes = [&](uint64_t at, uint64_t value) {
+    unsigned sides = (at >= 8 && isBytes(wordAt(at - 8))) + isBytes(wordAt(at + 8));
+    bool isAligned = value % 4 == 0; // as what is no string mostly is
+    if (isAligned || sides < (isWritable ? 1 : 2) || program.functionStarts.contains(value))
+      return false;
+    ArrayRef<uint8_t> around = image.bytesAt(value - 1, 2);
+    bool startsString = !around.empty() && !around[0] && around[1] >= 0x20;
+    return !startsString && (isWritable || !isString(value));
+  };
   for (uint64_t at = alignTo(piece.address, 8) - piece.address;
        at + 8 <= bytes.size(); at += 8) {
     uint64_t value = wordAt(at);
@@ -259,6 +323,10 @@ void WordReader::read(const Piece &piece) {
       continue;
     if (!isOne(value, r))
       continue;
+    if (isAmongBytes(at, value)) {
+      ++soups;
+      continue;
+    }
     if (isText(value) && !isLikelyAddress(at, value)) {
       ++texts;
       continue;
@@ -477,9 +545,15 @@ Error readAssumedWords(Program &program) {
     return Error::success();
   WordReader reader(program);
   for (const Piece &p : program.pieces)
+    if (!p.isCode() && !p.dropped && p.fileSize)
+      reader.noteRecords(p);
+  for (const Piece &p : program.pieces)
     if (!p.isCode() && !p.dropped && p.fileSize &&
         p.section->name != ".gcc_except_table")
       reader.read(p);
+  if (reader.soups)
+    program.remarks.push_back(Twine(reader.soups).str() +
+                              " words stand among bytes and are no addresses");
   if (reader.texts)
     program.remarks.push_back(Twine(reader.texts).str() +
                               " words are text rather than addresses");
