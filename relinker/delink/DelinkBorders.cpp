@@ -107,42 +107,6 @@ void settleHandle(Program &program) {
   }
 }
 
-/// Whether the symbol table says that \p address is a bound of an array.
-bool isNamedBound(const Program &program, uint64_t address) {
-  auto it = llvm::partition_point(program.symbols, [&](const ProgramSymbol &s) {
-    return s.address < address;
-  });
-  for (; it != program.symbols.end() && it->address == address; ++it)
-    if (StringRef(it->name).contains("_array_"))
-      return true;
-  return false;
-}
-
-/// Only start-up code reads constructors and destructors.
-Error settleArrays(Program &program) {
-  for (Reference &r : program.references) {
-    if (r.kind != Reference::Kind::Address || r.isProven || r.anchor ||
-        r.evidence == Evidence::Unwind)
-      continue;
-    const Piece *p = program.pieceAt(r.target), *from = program.pieceAt(r.place);
-    if (!p || !isPointerArray(*p->section) || !from || from->isStartUp ||
-        isNamedBound(program, r.target))
-      continue;
-    const Piece *last = program.pieces.data() + program.pieces.size();
-    while (p != last && isPointerArray(*p->section))
-      ++p;
-    // Nothing but alignment is in between.
-    uint64_t end = p[-1].end();
-    if (p == last || !isPlainData(*p) || p->address - end >= std::max<uint64_t>(p->align, 8))
-      return program.error("the reference at " + program.describe(r.place) +
-                           " leads to " + program.describe(r.target) +
-                           ", among constructors\n>>> it may be biased by an index; "
-                           "which object it means is not known");
-    r.anchor = p->address;
-  }
-  return Error::success();
-}
-
 /// The function that holds \p r, those that it calls and those that call it: what is
 /// passed on as the end of something goes with its start, which may be a constant there.
 AddressSet relatedTo(const Program &program, const Reference &r) {
@@ -208,6 +172,49 @@ std::optional<uint64_t> derivedStart(const Program &program, const Reference &r)
     at += i.size;
   }
   return std::nullopt;
+}
+
+/// Whether the symbol table says that \p address is a bound of an array.
+bool isNamedBound(const Program &program, uint64_t address) {
+  auto it = llvm::partition_point(program.symbols, [&](const ProgramSymbol &s) {
+    return s.address < address;
+  });
+  for (; it != program.symbols.end() && it->address == address; ++it)
+    if (StringRef(it->name).contains("_array_"))
+      return true;
+  return false;
+}
+
+/// Only start-up code reads constructors and destructors.
+Error settleArrays(Program &program) {
+  for (Reference &r : program.references) {
+    if (r.kind != Reference::Kind::Address || r.isProven || r.anchor ||
+        r.evidence == Evidence::Unwind)
+      continue;
+    const Piece *p = program.pieceAt(r.target), *from = program.pieceAt(r.place);
+    if (!p || !isPointerArray(*p->section) || !from || from->isStartUp ||
+        isNamedBound(program, r.target))
+      continue;
+    const Piece *last = program.pieces.data() + program.pieces.size();
+    const Piece *before = p == program.pieces.data() ? nullptr : p - 1;
+    bool isEnd = before && before->end() == r.target && isPlainData(*before) &&
+                 refersTo(program, r, *before);
+    while (p != last && isPointerArray(*p->section))
+      ++p;
+    if (isEnd && (p == last || !isPlainData(*p) || !refersTo(program, r, *p))) {
+      r.anchor = before->address;
+      continue;
+    }
+    // Nothing but alignment is in between.
+    uint64_t end = p[-1].end();
+    if (p == last || !isPlainData(*p) || p->address - end >= std::max<uint64_t>(p->align, 8))
+      return program.error("the reference at " + program.describe(r.place) +
+                           " leads to " + program.describe(r.target) +
+                           ", among constructors\n>>> it may be biased by an index; "
+                           "which object it means is not known");
+    r.anchor = p->address;
+  }
+  return Error::success();
 }
 
 /// What comes at once behind data may have a name of the linker's.

@@ -64,6 +64,16 @@ private:
     const ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
     return at && r.target < at->value + at->size;
   }
+  /// Or between two where nothing is but zeros: behind the one, or in front of the other.
+  static bool isInPadding(const Reference &r) {
+    const ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
+    if (!at || r.next == r.constants->size() || isInside(r))
+      return false;
+    uint64_t from = at->value + at->size, to = (*r.constants)[r.next]->value;
+    ArrayRef<uint8_t> data = at->section->data;
+    return from <= to && to <= data.size() &&
+           all_of(data.slice(from, to - from), [](uint8_t b) { return !b; });
+  }
   void nameIn(ObjectSection &from);
   /// How far the app's is from where it is here; nothing if it isn't the app's.
   std::optional<uint64_t> distance(const ObjectSymbol &s) const {
@@ -97,12 +107,14 @@ void ConstantNamer::nameIn(ObjectSection &from) {
     if (isInside(references.back()))
       used.insert(all[next - 1]);
   }
+  // Of two, the reference means either: both are the app's, or neither is.
+  SmallVector<std::pair<const ObjectSymbol *, const ObjectSymbol *>> together;
   // What a reference may count from beside the constant it points into.
   for (const Reference &r : references) {
     const Constants &all = *r.constants;
     const ObjectSymbol *at = r.next ? all[r.next - 1] : nullptr;
     const ObjectSymbol *other = r.next < all.size() ? all[r.next] : nullptr;
-    if (!isInside(r)) {
+    if (!isInside(r) && !isInPadding(r)) {
       // A string, mostly. It may be the end of the one or be in front of the other, in a
       // function that goes through that.
       if (at && r.target == at->value + at->size && used.contains(at))
@@ -111,19 +123,31 @@ void ConstantNamer::nameIn(ObjectSection &from) {
         unclear.insert(other);
       continue;
     }
-    if (r.target == at->value) {
+    if (at && r.target == at->value) {
       other = r.next > 1 ? all[r.next - 2] : nullptr;
       if (!other || other->value + other->size != r.target ||
           !used.contains(other))
         continue;
     }
-    if (at && other && distance(*at) == distance(*other))
+    if (at && other && distance(*at) == distance(*other)) {
+      together.push_back({at, other});
       continue;
+    }
     unclear.insert(at);
     unclear.insert(other);
   }
+  for (bool isNew = true; isNew;) {
+    isNew = false;
+    for (auto [a, b] : together)
+      if (unclear.contains(a) != unclear.contains(b)) {
+        unclear.insert(a);
+        unclear.insert(b);
+        isNew = true;
+      }
+  }
   for (const Reference &r : references) {
-    ObjectSymbol *at = isInside(r) ? (*r.constants)[r.next - 1] : nullptr;
+    ObjectSymbol *at =
+        isInside(r) || isInPadding(r) ? (*r.constants)[r.next - 1] : nullptr;
     if (!at || unclear.contains(at) || !distance(*at))
       continue; // what has no name the app may have elsewhere, or otherwise
     r.relocation->symbol = at;
