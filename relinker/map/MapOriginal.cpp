@@ -393,6 +393,22 @@ void renameSource(const Object &patch, const MapInput &input, Plan &plan) {
     plan.renamedSources[sources.begin()->first()] = input.source;
 }
 
+/// What the patch refers to and a stripped program has, or not, under no name.
+std::vector<std::string> namesToFind(const Image &app, const Plan &plan) {
+  std::vector<std::string> out;
+  if (app.section(".symtab"))
+    return out;
+  StringSet<> known;
+  for (const Sym &s : app.dynamicSymbols())
+    known.insert(app.dynamicName(s));
+  for (auto &object : plan.objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (!s.isDefined() && !s.isLocal() && !s.name.empty() &&
+          !plan.definitions.contains(s.name) && known.insert(s.name).second)
+        out.push_back(s.name);
+  return out;
+}
+
 class Originals {
 public:
   Originals(const Image &app, const Target &target, PatchMap &map,
@@ -470,6 +486,11 @@ Error Originals::addOthers(Plan &plan) {
         else
           byInput[definer->second].insert(s.name);
       }
+  // And where the program has what the patch refers to, if no symbol table says it.
+  for (const std::string &name : namesToFind(app, plan))
+    if (auto definer = definers.find(name);
+        definer != definers.end() && !known.contains(name))
+      byInput[definer->second].insert(name);
   if (!undefined.empty())
     if (Error e = findAbsent(undefined, plan))
       return e;
@@ -527,6 +548,8 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
     for (const ObjectSymbol &s : patch->symbols)
       if (s.isDefined() && !s.isLocal())
         defined.insert(s.name);
+  for (const std::string &name : namesToFind(app, plan))
+    defined.insert(name);
   auto definers = (*map)->definersOf(defined);
   if (!definers)
     return definers.takeError();
