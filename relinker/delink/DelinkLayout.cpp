@@ -131,11 +131,13 @@ class StartUp {
 public:
   explicit StartUp(const Program &program);
   bool contains(uint64_t start, uint64_t end) const;
-  /// Where the code of start-up objects ends that is in [\p start, \p end), if it does:
-  /// with crtbegin's frame_dummy, which jumps to its neighbor or returns.
-  uint64_t endIn(uint64_t start, uint64_t end) const;
+  /// Where crtbegin's code is, from and to; the same where it has no form that is known.
+  std::pair<uint64_t, uint64_t> crtbegin = {0, 0};
 
 private:
+  std::pair<uint64_t, uint64_t> lastJump(uint64_t start, uint64_t end) const;
+  uint64_t callInto(uint64_t start, uint64_t end, uint64_t low, uint64_t high) const;
+  void findCrtbegin(const Section &section);
   const Program &program;
   uint64_t entry = 0;
   std::vector<uint64_t> made, gone; ///< what the arrays name
@@ -159,6 +161,9 @@ StartUp::StartUp(const Program &program)
   for (const UnwindRecord &f : program.frames)
     if (f.cie)
       framed.insert(f.start);
+  for (const Section &s : image.sections)
+    if (s.flags & SHF_EXECINSTR)
+      findCrtbegin(s);
 }
 
 /// crtbegin's functions are one stretch without unwind tables, and a constructor and
@@ -170,32 +175,61 @@ bool StartUp::contains(uint64_t start, uint64_t end) const {
     return false;
   if (entry && start == entry)
     return true;
+  if (crtbegin.second)
+    return start < crtbegin.second && end > crtbegin.first;
   auto isInside = [&](uint64_t function) { return function >= start && function < end; };
   return !framed.contains(start) && any_of(made, isInside) && any_of(gone, isInside);
 }
 
-uint64_t StartUp::endIn(uint64_t start, uint64_t end) const {
-  if (named || !contains(start, end))
-    return end;
-  uint64_t last = 0;
-  for (uint64_t function : made)
-    if (function >= start && function < end)
-      last = last ? std::min(last, function) : function;
-  // It is the last of crtbegin's functions, and a short one.
+/// The end of the short function at \p start, and where the jump that ends it leads.
+std::pair<uint64_t, uint64_t> StartUp::lastJump(uint64_t start, uint64_t end) const {
   constexpr unsigned most = 32;
-  ArrayRef<uint8_t> bytes = program.image.bytesAt(last, end - last);
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(start, end - start);
   Instruction i;
-  uint64_t at = 0, goal = last; // of its own jumps, the last
-  for (unsigned n = 0; last && at < bytes.size() && n < most; ++n) {
-    if (!program.target.decode(bytes.drop_front(at), last + at, i))
+  uint64_t at = 0, goal = start; // of its own jumps, the last
+  for (unsigned n = 0; at < bytes.size() && n < most; ++n) {
+    if (!program.target.decode(bytes.drop_front(at), start + at, i))
       break;
     at += i.size;
     if (i.isConditional && i.branchTarget && *i.branchTarget < end)
       goal = std::max(goal, *i.branchTarget);
-    if (i.endsFlow && last + at > goal)
-      return last + at;
+    if (i.endsFlow && start + at > goal)
+      return {start + at, i.branchTarget.value_or(0)};
   }
-  return end;
+  return {0, 0};
+}
+
+/// Where in [\p low, \p high) the code of [\p start, \p end) calls something, or 0.
+uint64_t StartUp::callInto(uint64_t start, uint64_t end, uint64_t low,
+                           uint64_t high) const {
+  ArrayRef<uint8_t> bytes = program.image.bytesAt(start, end - start);
+  Instruction i;
+  for (uint64_t at = 0; at < bytes.size(); at += i.size) {
+    if (!program.target.decode(bytes.drop_front(at), start + at, i))
+      break;
+    if (i.isCall && i.branchTarget && *i.branchTarget >= low && *i.branchTarget < high)
+      return *i.branchTarget;
+  }
+  return 0;
+}
+
+/// crtbegin's functions follow each other: deregister_tm_clones, which the third calls,
+/// register_tm_clones, __do_global_dtors_aux and frame_dummy, which jumps to the second.
+void StartUp::findCrtbegin(const Section &section) {
+  constexpr uint64_t most = 1024; // bytes of its code
+  for (uint64_t dummy : made) {
+    if (!section.contains(dummy))
+      continue;
+    auto [last, second] = lastJump(dummy, section.address + section.size);
+    for (uint64_t third : gone) {
+      if (!last || third <= second || third >= dummy || dummy - second > most ||
+          !section.contains(second))
+        continue;
+      uint64_t low = second - std::min(second - section.address, most);
+      if (uint64_t first = callInto(third, dummy, low, second))
+        crtbegin = {first, last};
+    }
+  }
 }
 
 void cutCode(Program &program, const Section &section, const StartUp &startUp) {
@@ -219,15 +253,17 @@ void cutCode(Program &program, const Section &section, const StartUp &startUp) {
     if (sized && from < start && !isPadding(program, from, start)) {
       while (from < start && isPadding(program, from, from + 1))
         ++from;
-      uint64_t border = startUp.endIn(from, start);
-      if (border < start && isPadding(program, border, start))
-        border = start;
-      cuts.push_back({from, border, ""});
-      // What is behind it is the program's, without unwind tables.
-      while (border < start && isPadding(program, border, border + 1))
-        ++border;
-      if (border < start)
-        cuts.push_back({border, start, ""});
+      // Around crtbegin's code it is the program's, without unwind tables.
+      auto [first, last] = startUp.crtbegin;
+      for (uint64_t border : {first, last, start}) {
+        if (border <= from || border > start || (program.named && border != start))
+          continue;
+        if (!isPadding(program, from, border))
+          cuts.push_back({from, border, ""});
+        from = border;
+        while (from < start && isPadding(program, from, from + 1))
+          ++from;
+      }
     } else if (!sized) {
       cuts.back().covered = start;
     } else if (signal) { // its unwind table begins in front of it
