@@ -55,7 +55,7 @@ static std::optional<uint32_t> findRoom(ArrayRef<Shdr> headers, StringRef names)
   return end - sizeof(entryTableName);
 }
 
-EntryTable EntryTable::plan(StringRef bytes) {
+EntryTable EntryTable::plan(StringRef bytes, bool forLibrary) {
   EntryTable out;
   if (object::getElfArchType(bytes) !=
       std::make_pair<unsigned char, unsigned char>(ELFCLASS64, ELFDATA2LSB))
@@ -155,8 +155,11 @@ EntryTable EntryTable::plan(StringRef bytes) {
       const auto &[entry, symbol] = *next;
       constexpr uint64_t longest = 64; // nops in front of an entry
       if (isLoose && mayGo(s.st_shndx) && entry.second - start <= longest &&
-          (*symbols)[symbol].getBinding() != STB_LOCAL)
-        table.named.push_back({n, symbol, int64_t(start - entry.second)});
+          (*symbols)[symbol].getBinding() != STB_LOCAL) {
+        bool isOpen = forLibrary && (*symbols)[symbol].getVisibility() == STV_DEFAULT;
+        table.named.push_back({n, isOpen ? 0 : symbol,
+                               isOpen ? 0 : int64_t(start - entry.second)});
+      }
       if (machine != EM_X86_64)
         continue;
       const Shdr &home = (*headers)[s.st_shndx];
@@ -225,7 +228,7 @@ void EntryTable::writeTables(char *copy, uint32_t newName) const {
                                       false);
     }
     for (const Table::Named &n : t.named) {
-      relocations[n.index].setSymbolAndType(n.symbol, type, false);
+      relocations[n.index].setSymbolAndType(n.symbol, n.symbol ? type : 0, false);
       relocations[n.index].r_addend = n.addend;
     }
   }

@@ -14,7 +14,8 @@
 // gcc before 13 has one table for all functions of a unit, tied to the section of the
 // first (SHF_LINK_ORDER). Where that is an inline function's, of which another object's
 // copy is linked, lld refuses: the table is tied to one that stays, and names such
-// functions by their symbols.
+// functions by their symbols. In a library such a symbol may be another's, and no distance
+// can be to it: the entry has none, 0.
 //
 // gcc fills the two bytes behind an entry with two nops. They become one, of two
 // bytes: that is one instruction less a call, and no thread stands between them
@@ -42,7 +43,7 @@ class EntryTable {
 public:
   /// Nothing when \p bytes are no object, have no table, or one of another form
   /// than compilers write.
-  static EntryTable plan(llvm::StringRef bytes);
+  static EntryTable plan(llvm::StringRef bytes, bool forLibrary);
 
   explicit operator bool() const { return !tables.empty(); }
   /// Whether the object need not become longer: the table's name has room in that
@@ -61,7 +62,7 @@ private:
     uint64_t relocations = 0;
     /// What it is tied to (sh_link); 0 to nothing.
     uint32_t link = 0;
-    struct Named { ///< a relocation that gets another symbol
+    struct Named { ///< a relocation that gets another symbol, or with 0 is none
       uint64_t index;
       uint32_t symbol;
       int64_t addend;

@@ -134,7 +134,7 @@ PaddedObject PaddedObject::plan(StringRef bytes, const ObjectChanges &changes) {
   p.bytes = bytes;
   p.newSize = bytes.size();
   if (changes.smallEntryTables)
-    p.entries = EntryTable::plan(bytes);
+    p.entries = EntryTable::plan(bytes, changes.forLibrary);
   const Padding &padding = changes.padding;
   auto [fileClass, encoding] = object::getElfArchType(bytes);
   p.fileClass = fileClass;

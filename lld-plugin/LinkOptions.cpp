@@ -199,8 +199,10 @@ void LldView::lookAtLong(StringRef name, StringRef value) {
   else if (name == "library")
     kind.inputs = true;
   else if (name == "pie" || name == "pic-executable" || name == "shared" ||
-           name == "Bshareable")
+           name == "Bshareable") {
     kind.positionIndependent = true;
+    options.shared |= name == "shared" || name == "Bshareable";
+  }
   else if (name == "no-pie" || name == "no-pic-executable")
     kind.positionIndependent = false;
 }

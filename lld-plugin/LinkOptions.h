@@ -44,6 +44,7 @@ struct ObjectChanges {
   Padding padding;
   bool smallEntryTables = false; ///< see EntryTable
   bool inPlace = false;          ///< see GrownSections
+  bool forLibrary = false;       ///< symbols may be another's
   explicit operator bool() const { return padding || smallEntryTables; }
 };
 
@@ -73,6 +74,7 @@ struct LinkOptions {
   bool help = false;                       ///< --help
   bool trace = false;                      ///< --trace is the user's
   bool fixedAddress = false; ///< the output is neither a PIE nor shared
+  bool shared = false; ///< -shared
   bool keepEntryTables = false; ///< --hotpatch-table=keep
   bool printFolds = false; ///< --print-icf-sections is the user's
   bool reproduce = false; ///< --reproduce: the inputs are written out as read
@@ -89,7 +91,7 @@ struct LinkOptions {
     // The note says where the small tables are.
     return {padding,
             reserve && hotPatch != HotPatchPolicy::Off && !keepEntryTables,
-            !reproduce && !comparesCode};
+            !reproduce && !comparesCode, shared};
   }
 };
 
