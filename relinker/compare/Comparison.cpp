@@ -445,6 +445,10 @@ ObjectComparison::partners(const ObjectSymbol &s) const {
 /// else the only one of its name that is left.
 const ObjectSymbol *ObjectComparison::partnerOf(const ObjectSymbol &s) const {
   auto candidates = partners(s);
+  // A function's global name is certain.
+  if (s.isFunction() && s.isDefined() && !s.isLocal() && candidates.size() == 1 &&
+      !candidates[0]->isLocal() && candidates[0]->isDefined())
+    return candidates[0];
   if (auto place = correlator.placeOf(s)) {
     for (const ObjectSymbol *o : candidates)
       if (o->section == place->section && o->value == place->offset &&

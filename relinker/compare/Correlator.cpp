@@ -23,8 +23,13 @@ Correlator::Correlator(const Plan &plan,
       original(original) {
   for (auto &object : objects)
     for (const ObjectSymbol &s : object->symbols)
-      if (s.section && s.isFunction() && isOutlinedPart(s.name))
-        coldParts.insert(s.section);
+      if (s.section && s.isFunction()) {
+        if (isOutlinedPart(s.name))
+          coldParts.insert(s.section);
+        auto [it, isNew] = onlyFunctions.try_emplace(s.section, &s);
+        if (!isNew && it->second && it->second->value != s.value)
+          it->second = nullptr;
+      }
 }
 
 /// The first difference is the one that is told.
@@ -72,6 +77,13 @@ bool Correlator::identifySection(const ObjectSection &s, const Place &base) {
           identify(s.original, base + -int64_t(s.originalOffset)));
 }
 
+/// A label in code says where its function starts, if all in front of it is as it was.
+bool Correlator::mayBeAt(const ObjectSection &code, const Place &base) const {
+  auto function = onlyFunctions.find(&code);
+  return function == onlyFunctions.end() || !function->second ||
+         original.mayStartFunction(base + function->second->value);
+}
+
 bool Correlator::matchIdentity(const ObjectSymbol &s, const OriginalField &f) {
   bool inside = s.kind == ObjectSymbol::Kind::Defined;
   Key key = inside ? static_cast<Key>(s.section) : &s;
@@ -88,6 +100,8 @@ bool Correlator::matchIdentity(const ObjectSymbol &s, const OriginalField &f) {
     if (isName || answer == Original::Answer::Stub)
       return true;
   }
+  if (inside && s.isSection() && s.section->isCode() && !mayBeAt(*s.section, base))
+    return failReferent(s, f);
   return (inside ? identifySection(*s.section, base) : identify(key, base)) ||
          failReferent(s, f);
 }

@@ -81,6 +81,7 @@ private:
   bool matchReferent(const ObjectSection &from, const Field &field);
   bool matchContent(const ObjectSymbol &symbol, int64_t offset,
                     const OriginalField &field);
+  bool mayBeAt(const ObjectSection &code, const Place &base) const;
   bool matchIdentity(const ObjectSymbol &symbol, const OriginalField &field);
   bool matchExceptionTable(const ObjectSection &code, const Place &at);
   void learnPersonality(const ObjectSection &code, const Place &at);
@@ -109,6 +110,8 @@ private:
   bool startsKnown = false;
 
   llvm::DenseSet<const ObjectSection *> coldParts;
+  /// By section of code: its only function; null if there are several.
+  llvm::DenseMap<const ObjectSection *, const ObjectSymbol *> onlyFunctions;
   llvm::DenseMap<const ObjectSection *, std::vector<ObjectRelocation>> merged;
 
   /// What is known: of a defined symbol its section's place.

@@ -130,6 +130,14 @@ Original::Answer ObjectOriginal::isSame(const ObjectSymbol &s,
   return Answer::No;
 }
 
+bool ObjectOriginal::mayStartFunction(const Place &place) const {
+  if (!place.section)
+    return false;
+  auto it = symbols.find({place.section, place.offset});
+  return it != symbols.end() &&
+         any_of(it->second, [](const ObjectSymbol *s) { return s->isFunction(); });
+}
+
 std::string ObjectOriginal::describe(const OriginalField &f) {
   if (const ObjectSymbol *s = symbolAt(f.place))
     return shown(s->name);

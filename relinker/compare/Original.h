@@ -82,6 +82,8 @@ public:
                         const OriginalField &field) = 0;
   /// How messages call \p place.
   virtual std::string describe(const OriginalField &field) = 0;
+  /// Whether a function may start at \p place.
+  virtual bool mayStartFunction(const Place &) const { return true; }
 };
 
 /// The app's own code and tables.
@@ -144,6 +146,7 @@ public:
   std::optional<Place> exceptionTable(const Place &function) override;
   Answer isSame(const ObjectSymbol &ours, const OriginalField &field) override;
   std::string describe(const OriginalField &field) override;
+  bool mayStartFunction(const Place &place) const override;
 
   /// The symbol defined at \p place.
   const ObjectSymbol *symbolAt(const Place &place) const;
