@@ -87,6 +87,7 @@ private:
   Object &object;
   Plan &plan;
   DenseMap<const ObjectSection *, Constants> sections;
+  SmallPtrSet<const ObjectSymbol *, 4> remarked;
 };
 
 void ConstantNamer::nameIn(ObjectSection &from) {
@@ -145,6 +146,12 @@ void ConstantNamer::nameIn(ObjectSection &from) {
         isNew = true;
       }
   }
+  for (const ObjectSymbol *s : unclear)
+    if (s && distance(*s) && used.contains(s) && remarked.insert(s).second)
+      plan.remarks.push_back({s, s->name,
+                              "its start is another constant's end, which may be meant: "
+                              "the patch uses its own copy, other code the app's",
+                              false});
   for (const Reference &r : references) {
     ObjectSymbol *at =
         isInside(r) || isInPadding(r) ? (*r.constants)[r.next - 1] : nullptr;

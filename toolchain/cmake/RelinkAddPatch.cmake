@@ -92,7 +92,9 @@ function(_relink_define_patch name base target output libraries options)
     # A patch of an earlier state must not stay if this one is refused.
     COMMAND "${CMAKE_COMMAND}" -E rm -f "${output}"
     COMMAND "${bin}/relink" --from-ninja "${CMAKE_BINARY_DIR}"
-            "--ninja-target=$<TARGET_FILE_DIR:${target}>/$<TARGET_FILE_NAME:${target}>"
+            # By the name that CMake gives it in build.ninja: an expression for its file
+            # would link it first, under policy CMP0112 as of old.
+            "--ninja-target=${target}"
             "${base}" -o "${output}" ${options}
     DEPENDS "${base}" ${inputs}
     COMMENT "Patching ${file}" VERBATIM)
