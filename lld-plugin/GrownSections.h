@@ -36,8 +36,12 @@ class GrownSections {
 public:
   /// \p list is by offset. \p object outlives this.
   void add(llvm::StringRef object, std::vector<GrownSection> list) {
+    for (const GrownSection &s : list)
+      added += s.newSize - s.size;
     objects.push_back({object, std::move(list)});
   }
+  /// By how much all have grown, bytes.
+  uint64_t addedBytes() const { return added; }
   bool empty() const { return objects.empty(); }
   /// Between the last add() and the first find().
   void seal();
@@ -51,6 +55,7 @@ private:
     std::vector<GrownSection> sections;
   };
   std::vector<Object> objects; ///< by place, once sealed
+  uint64_t added = 0;
 };
 
 /// The bytes of \p file at \p path, to be changed: pages that stay the same take no

@@ -15,6 +15,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Object/ELF.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
@@ -67,12 +68,18 @@ void Inputs::addMembers(StringRef path, MemoryBufferRef archive,
     ArchiveMember &m = members[i];
     if (m.path.empty())
       noteMachine(m.bytes);
+    else if (!machine)
+      if (auto file = readRealFile(m.path))
+        noteMachine((*file)->getBuffer());
     Source s;
     s.bytes = s.original = m.bytes;
     if (i < originals.size()) {
       s.original = originals[i].bytes;
       s.originalPath = originals[i].path;
     }
+    uint64_t size = 0;
+    if (!m.path.empty() && !sys::fs::file_size(m.path, size))
+      bytesRead += size;
     s.path = std::move(m.path);
     s.isToolchain = isToolchain;
     s.file = path.str();
@@ -112,7 +119,6 @@ Inputs::adapt(StringRef path, std::unique_ptr<MemoryBuffer> file) {
     return MemoryBuffer::getMemBuffer(known->second, path, false);
 
   noteMachine(file->getBuffer());
-  bytesRead += file->getBufferSize();
   MemoryBufferRef original = file->getMemBufferRef();
   std::unique_ptr<MemoryBuffer> padding;
   if (options.changes() && magic != file_magic::elf_shared_object &&
@@ -120,6 +126,7 @@ Inputs::adapt(StringRef path, std::unique_ptr<MemoryBuffer> file) {
     padding = pad(path, *file);
   MemoryBufferRef seen = padding ? padding->getMemBufferRef() : original;
   StringRef bytes = known->second = seen.getBuffer();
+  bytesRead += bytes.size();
   if (magic == file_magic::archive)
     addMembers(path, seen, original);
   else
@@ -156,7 +163,7 @@ std::unique_ptr<MemoryBuffer> Inputs::reserveFor(StringRef path) {
   }
   // No object holds more than its file, save in .bss, which takes none.
   Sizes most;
-  most.fill(bytesRead);
+  most.fill(bytesRead + grownSections.addedBytes());
   most = poolSizes(most);
   reserve.emplace(machine, options, most, reserveName);
   contents.sizes = poolSizes(named);

@@ -444,7 +444,7 @@ bool ReserveObject::supports(uint16_t machine, uint8_t fileClass,
 ReserveObject::ReserveObject(uint16_t machine, const LinkOptions &options,
                              const std::array<uint64_t, poolKinds> &largest,
                              StringRef name)
-    : machine(machine) {
+    : machine(machine), largest(largest) {
   Builder b(machine, options, largest);
   b.layOut();
   owned = WritableMemoryBuffer::getNewUninitMemBuffer(b.fileSize, name);
@@ -478,7 +478,7 @@ void ReserveObject::update(const ReserveContents &c) {
   header->codeObjects = c.codeObjects;
   header->readyObjects = c.readyObjects;
   for (const PoolPlace &p : pools) {
-    uint64_t size = c.sizes[p.kind];
+    uint64_t size = std::min(c.sizes[p.kind], largest[p.kind]);
     reinterpret_cast<Pool *>(bytes + p.poolRecord)->size = size;
     auto *section = reinterpret_cast<ELFT::Shdr *>(bytes + p.headerOffset);
     if (section->sh_size == size)

@@ -58,6 +58,7 @@ private:
   std::unique_ptr<llvm::WritableMemoryBuffer> owned;
   char *bytes = nullptr;
   uint16_t machine;
+  std::array<uint64_t, reserve::poolKinds> largest; ///< what there is room for
   uint64_t noteOffset = 0; ///< of the descriptor
   struct PoolPlace {
     unsigned kind; ///< index in sizes
