@@ -398,8 +398,10 @@ public:
       : plan(plan), before(before), pairs(pairs), original(before, pairs),
         correlator(plan, plan.objects, plan.frames, target, original) {
     for (auto &object : before.objects)
-      for (const ObjectSymbol &s : object->symbols)
-        if (!s.isSection() && !s.name.empty())
+      for (ObjectSymbol &s : object->symbols)
+        // Where another of them defines it, that is what is meant.
+        if (!s.isSection() && !s.name.empty() &&
+            (s.isDefined() || before.definitionOf(&s) == &s))
           byName[canonicalName(s.name)].push_back(&s);
   }
   void run();

@@ -124,7 +124,9 @@ Original::Answer ObjectOriginal::isSame(const ObjectSymbol &s,
                     ? canonicalName(o->name) == canonicalName(s.name)
                     : o->name == s.name;
     bool mayBe = !s.isLocal() || !o->isLocal() || !pairs || pairs->mayBe(s, *o);
-    if (same && mayBe && o->isFunction() == s.isFunction())
+    // A name without a definition has no type.
+    bool sameType = !s.isDefined() || o->isFunction() == s.isFunction();
+    if (same && mayBe && sameType)
       return Answer::Yes;
   }
   return Answer::No;

@@ -28,11 +28,13 @@ namespace {
 
 constexpr uint64_t leastFrame = 24;
 
-/// The link's sections, each at its address.
+/// The link's sections, each at its address. Unwind records lie in a pool where
+/// no spare one is left for them.
 Error copyIntoPools(const SpliceContext &c, Output &out) {
   for (const PatchSection &s : c.patch.sections) {
     if (!isKept(s) || s.type == SHT_NOBITS || s.name == ".relink.dynamic" ||
-        s.name == ".relink.eh_frame" || s.name == ".relink.init_array")
+        (s.name == ".relink.eh_frame" && out.space->spareRows) ||
+        s.name == ".relink.init_array")
       continue;
     auto offset = c.image.fileOffset(s.address);
     if (!offset || c.image.bytesAt(s.address, s.size).empty())
