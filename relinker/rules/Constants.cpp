@@ -74,6 +74,14 @@ private:
     return from <= to && to <= data.size() &&
            all_of(data.slice(from, to - from), [](uint8_t b) { return !b; });
   }
+  /// Or to its end, where nothing is behind it.
+  static bool isAtEnd(const Reference &r) {
+    const ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
+    return at && isLast(*at) && r.target == at->section->size;
+  }
+  static bool isLast(const ObjectSymbol &s) {
+    return s.value + s.size == s.section->size;
+  }
   void nameIn(ObjectSection &from);
   /// How far the app's is from where it is here; nothing if it isn't the app's.
   std::optional<uint64_t> distance(const ObjectSymbol &s) const {
@@ -115,6 +123,8 @@ void ConstantNamer::nameIn(ObjectSection &from) {
     const Constants &all = *r.constants;
     const ObjectSymbol *at = r.next ? all[r.next - 1] : nullptr;
     const ObjectSymbol *other = r.next < all.size() ? all[r.next] : nullptr;
+    if (isAtEnd(r) || (isInside(r) && isLast(*at) && r.target != at->value))
+      continue;
     if (!isInside(r) && !isInPadding(r)) {
       // A string, mostly. It may be the end of the one or be in front of the other, in a
       // function that goes through that.
@@ -153,8 +163,9 @@ void ConstantNamer::nameIn(ObjectSection &from) {
                               "the patch uses its own copy, other code the app's",
                               false});
   for (const Reference &r : references) {
-    ObjectSymbol *at =
-        isInside(r) || isInPadding(r) ? (*r.constants)[r.next - 1] : nullptr;
+    ObjectSymbol *at = isInside(r) || isInPadding(r) || isAtEnd(r)
+                           ? (*r.constants)[r.next - 1]
+                           : nullptr;
     if (!at || unclear.contains(at) || !distance(*at))
       continue; // what has no name the app may have elsewhere, or otherwise
     r.relocation->symbol = at;

@@ -42,10 +42,13 @@ constexpr int64_t addressTags[] = {DT_HASH,   DT_STRTAB,  DT_SYMTAB,
 /// Names the free bytes behind the table.
 constexpr StringLiteral spareName = ".patch.spare";
 
+/// What it refers to is at a distance from it.
+constexpr StringLiteral reserveNote = ".note.relink";
+
 bool isMovable(const Image &image, const Shdr &s, StringRef name) {
   switch (s.sh_type) {
-  case SHT_NOTE: // what a reserve's refers to is at a distance from it
-    return name != ".note.relink";
+  case SHT_NOTE:
+    return name != reserveNote;
   case SHT_PROGBITS:
     return name == ".interp";
   case SHT_GNU_HASH:
@@ -66,6 +69,18 @@ bool isMovable(const Image &image, const Shdr &s, StringRef name) {
   default:
     return false;
   }
+}
+
+/// The notes of one PT_NOTE are read as one sequence; nothing when they have to
+/// stay.
+std::optional<Movable> asMovable(const Phdr &notes,
+                                 ArrayRef<OutputSection> sections) {
+  for (const OutputSection &s : sections)
+    if (s.name == reserveNote && s.header.sh_offset >= notes.p_offset &&
+        s.header.sh_offset - notes.p_offset < notes.p_filesz)
+      return std::nullopt;
+  return Movable{notes.p_offset, notes.p_vaddr, notes.p_filesz,
+                 std::max<uint64_t>(notes.p_align, 4)};
 }
 
 /// What has to move so that [from, to) of the file becomes free; nothing when
@@ -90,12 +105,15 @@ findMovables(const Image &image, ArrayRef<OutputSection> sections, uint64_t from
       return std::nullopt;
     Movable m = {h.sh_offset, h.sh_addr, h.sh_size,
                  std::max<uint64_t>(h.sh_addralign, 1)};
-    // The notes of one PT_NOTE are read as one sequence.
     for (const Phdr &p : image.segments)
       if (p.p_type == PT_NOTE && h.sh_type == SHT_NOTE &&
-          h.sh_offset >= p.p_offset && h.sh_offset < p.p_offset + p.p_filesz)
-        m = {p.p_offset, p.p_vaddr, p.p_filesz,
-             std::max<uint64_t>({p.p_align, h.sh_addralign, 4})};
+          h.sh_offset >= p.p_offset && h.sh_offset < p.p_offset + p.p_filesz) {
+        auto notes = asMovable(p, sections);
+        if (!notes)
+          return std::nullopt;
+        m = *notes;
+        m.align = std::max<uint64_t>(m.align, h.sh_addralign);
+      }
     if (!isPowerOf2_64(m.align) || m.align > pageSize)
       return std::nullopt;
     if (!is_contained(out, m))
@@ -192,8 +210,13 @@ std::optional<std::vector<Movable>> growInPlace(const Image &image, Output &out,
   for (const Phdr &p : image.segments)
     if (p.p_type == PT_NOTE && none_of(*fewer, [&](const Movable &m) {
           return m.offset == p.p_offset;
-        }))
-      fewer->push_back({p.p_offset, p.p_vaddr, p.p_filesz, 8});
+        })) {
+      auto notes = asMovable(p, out.sections);
+      if (!notes)
+        return std::nullopt;
+      notes->align = 8;
+      fewer->push_back(*notes);
+    }
   llvm::sort(*fewer, [](const Movable &a, const Movable &b) {
     return a.offset < b.offset;
   });
