@@ -45,6 +45,8 @@ bool parseSize(StringRef text, uint64_t &out) {
     shift = 10;
   else if (text.consume_back_insensitive("m"))
     shift = 20;
+  else if (text.consume_back_insensitive("g"))
+    shift = 30;
   if (text.getAsInteger(0, out) || out > (maxPool >> shift))
     return false;
   out <<= shift;

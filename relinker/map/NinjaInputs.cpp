@@ -123,11 +123,13 @@ const NinjaEdge *NinjaReader::linkAt(StringRef name) const {
 }
 
 SmallSetVector<const NinjaEdge *, 4> NinjaReader::linksCalled(StringRef name) const {
+  auto isCalledSo = [&](StringRef path) { return sys::path::filename(path) == name; };
   SmallSetVector<const NinjaEdge *, 4> out;
   for (const NinjaEdge &edge : manifest.edges())
-    if (any_of(edge.outputs,
-               [&](StringRef o) { return sys::path::filename(o) == name; }))
-      if (const NinjaEdge *link = followAliases(&edge))
+    if (any_of(edge.outputs, isCalledSo))
+      if (const NinjaEdge *link = followAliases(&edge);
+          // What is made from the program, a patched one, is no link of it.
+          link && none_of(link->inputs, isCalledSo))
         out.insert(link);
   return out;
 }

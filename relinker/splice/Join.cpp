@@ -82,9 +82,8 @@ Expected<std::optional<Output>> Joiner::tryReserve() {
       auto output = spliceIntoReserve(*context, space);
       if (!output)
         return output.takeError();
-      if (output->reserveFull)
-        whyNot = "its tables have no room for what the patch adds";
-      else
+      whyNot = output->reserveLacks;
+      if (whyNot.empty())
         return std::optional(std::move(*output));
     }
     if (!whyNot.empty())

@@ -18,9 +18,12 @@ namespace relink {
 Output::Place Output::allocate(ArrayRef<uint8_t> bytes, uint64_t align) {
   if (space) {
     auto address = space->allocate(bytes.size(), align);
-    reserveFull |= !address;
-    if (!address)
+    if (!address) {
+      if (reserveLacks.empty())
+        reserveLacks = "its pools have no room for a table of " +
+                       std::to_string(bytes.size()) + " bytes that has to grow";
       return {};
+    }
     uint64_t offset = *space->image.fileOffset(*address);
     edit(offset, bytes, "table in the reserve");
     return {*address, offset - tailOffset};

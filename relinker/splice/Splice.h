@@ -76,7 +76,8 @@ struct Output {
 
   /// Where the patch goes instead of a tail; null: it has one.
   ReserveSpace *space = nullptr;
-  bool reserveFull = false; ///< something had no room in `space`
+  /// What had no room in `space`, in words; empty if all had.
+  std::string reserveLacks;
   std::vector<std::pair<reserve::PoolKind, uint64_t>> reserveTaken; ///< bytes
 
   /// FileHash::tree that the finished file must have, if that is known.
@@ -134,7 +135,7 @@ struct SpliceContext {
 llvm::Expected<Output> splice(const SpliceContext &context,
                               const Placement &placement);
 
-/// The patch in \p space. `reserveFull` is set when it has no room there.
+/// The patch in \p space. `reserveLacks` says what has no room there.
 llvm::Expected<Output> spliceIntoReserve(const SpliceContext &context,
                                          ReserveSpace &space);
 

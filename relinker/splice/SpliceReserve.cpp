@@ -53,7 +53,10 @@ void copyConstructors(const SpliceContext &c, Output &out) {
   if (!s || !s->size)
     return;
   if (s->address + s->size > out.space->constructorsEnd) {
-    out.reserveFull = true;
+    uint64_t room = out.space->constructorsEnd - out.space->constructorsStart;
+    out.reserveLacks = ("it has room for " + Twine(room / 8) +
+                        " constructors, and the patch has " + Twine(s->size / 8))
+                           .str();
     return;
   }
   if (!c.image.isPositionIndependent())
@@ -125,7 +128,7 @@ void writeRows(const SpliceContext &c, ArrayRef<UnwindRow> fresh, Output &out) {
     return a.function < b.function;
   });
   if (!old.readable || all.size() > old.rows) {
-    out.reserveFull = true;
+    out.reserveLacks = "the program's .eh_frame_hdr has no room for the patch's rows";
     return;
   }
   constexpr uint64_t countAt = 8, rowsAt = 12; // LSB, ".eh_frame_hdr"
@@ -173,7 +176,11 @@ void fillSpareFrames(const SpliceContext &c, Output &out) {
     size += 4 + length;
   }
   if (fresh.size() > space.spareRows || size > left || size % 4) {
-    out.reserveFull = true;
+    out.reserveLacks =
+        ("it has " + Twine(space.spareRows) + " unwind records of " + Twine(left) +
+         " bytes left, and the patch has " + Twine(fresh.size()) + " of " +
+         Twine(size))
+            .str();
     return;
   }
   left -= size;
@@ -222,7 +229,7 @@ Expected<Output> spliceIntoReserve(const SpliceContext &c, ReserveSpace &space) 
     fillSpareFrames(c, out);
   else if (Error e = mergeUnwindTable(c, out))
     return e;
-  if (out.reserveFull)
+  if (!out.reserveLacks.empty())
     return out;
   if (Error e = writeDynamicSection(c, out))
     return e;
