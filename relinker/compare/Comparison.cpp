@@ -458,7 +458,11 @@ const ObjectSymbol *ObjectComparison::partnerOf(const ObjectSymbol &s) const {
         return o;
     return nullptr;
   }
-  erase_if(candidates, [&](const ObjectSymbol *o) { return paired.count(o); });
+  // Several objects refer to what one defines.
+  bool isReference = !s.isLocal() && !s.isDefined();
+  erase_if(candidates, [&](const ObjectSymbol *o) {
+    return paired.count(o) && !(isReference && !o->isLocal());
+  });
   if (candidates.size() > 1) {
     SmallVector<const ObjectSymbol *> sameName;
     copy_if(candidates, std::back_inserter(sameName),
