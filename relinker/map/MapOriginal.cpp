@@ -419,8 +419,8 @@ public:
   /// An input whose code or data in the program are not what was linked.
   std::optional<size_t> changed;
   /// What \p plan defines, and the objects so far do not, as another input has
-  /// it: COMDATs.
-  Error addOthers(Plan &plan);
+  /// it: COMDATs; and \p referred, which it only refers to.
+  Error addOthers(Plan &plan, ArrayRef<std::string> referred);
   std::vector<std::unique_ptr<Object>> objects;
 
 private:
@@ -470,7 +470,7 @@ Error Originals::findAbsent(const StringSet<> &names, Plan &plan) {
   return Error::success();
 }
 
-Error Originals::addOthers(Plan &plan) {
+Error Originals::addOthers(Plan &plan, ArrayRef<std::string> referred) {
   StringSet<> known, undefined;
   for (auto &object : objects)
     for (const ObjectSymbol &s : object->symbols)
@@ -486,8 +486,7 @@ Error Originals::addOthers(Plan &plan) {
         else
           byInput[definer->second].insert(s.name);
       }
-  // And where the program has what the patch refers to, if no symbol table says it.
-  for (const std::string &name : namesToFind(app, plan))
+  for (const std::string &name : referred)
     if (auto definer = definers.find(name);
         definer != definers.end() && !known.contains(name))
       byInput[definer->second].insert(name);
@@ -548,8 +547,8 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
     for (const ObjectSymbol &s : patch->symbols)
       if (s.isDefined() && !s.isLocal())
         defined.insert(s.name);
-  for (const std::string &name : namesToFind(app, plan))
-    defined.insert(name);
+  const std::vector<std::string> referred = namesToFind(app, plan);
+  defined.insert_range(referred);
   auto definers = (*map)->definersOf(defined);
   if (!definers)
     return definers.takeError();
@@ -581,7 +580,7 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
       return e;
     plan.mapped.push_back((*map)->inputs()[i].name());
   }
-  if (Error e = originals.addOthers(plan))
+  if (Error e = originals.addOthers(plan, referred))
     return e;
   if (originals.changed) {
     plan.mapped.clear();

@@ -17,7 +17,6 @@ using namespace llvm;
 namespace relink {
 namespace {
 
-
 struct Totals {
   uint64_t changed = 0, appended = 0;
 };

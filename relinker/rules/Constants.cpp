@@ -58,15 +58,17 @@ private:
     uint64_t target;
     const Constants *constants;
     size_t next; ///< index of the first constant that starts behind `target`
+    /// The constant that `target` is in or behind; null if it is in front of all.
+    ObjectSymbol *at() const { return next ? (*constants)[next - 1] : nullptr; }
   };
   /// Whether it leads into a constant.
   static bool isInside(const Reference &r) {
-    const ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
+    const ObjectSymbol *at = r.at();
     return at && r.target < at->value + at->size;
   }
   /// Or between two where nothing is but zeros: behind the one, or in front of the other.
   static bool isInPadding(const Reference &r) {
-    const ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
+    const ObjectSymbol *at = r.at();
     if (!at || r.next == r.constants->size() || isInside(r))
       return false;
     uint64_t from = at->value + at->size, to = (*r.constants)[r.next]->value;
@@ -76,7 +78,7 @@ private:
   }
   /// Or to its end, where nothing is behind it.
   static bool isAtEnd(const Reference &r) {
-    const ObjectSymbol *at = r.next ? (*r.constants)[r.next - 1] : nullptr;
+    const ObjectSymbol *at = r.at();
     return at && isLast(*at) && r.target == at->section->size;
   }
   static bool isLast(const ObjectSymbol &s) {
@@ -114,14 +116,14 @@ void ConstantNamer::nameIn(ObjectSection &from) {
                   }) - all.begin();
     references.push_back({&r, *target, &all, next});
     if (isInside(references.back()))
-      used.insert(all[next - 1]);
+      used.insert(references.back().at());
   }
   // Of two, the reference means either: both are the app's, or neither is.
   SmallVector<std::pair<const ObjectSymbol *, const ObjectSymbol *>> together;
   // What a reference may count from beside the constant it points into.
   for (const Reference &r : references) {
     const Constants &all = *r.constants;
-    const ObjectSymbol *at = r.next ? all[r.next - 1] : nullptr;
+    const ObjectSymbol *at = r.at();
     const ObjectSymbol *other = r.next < all.size() ? all[r.next] : nullptr;
     if (isAtEnd(r) || (isInside(r) && isLast(*at) && r.target != at->value))
       continue;
@@ -163,9 +165,7 @@ void ConstantNamer::nameIn(ObjectSection &from) {
                               "the patch uses its own copy, other code the app's",
                               false});
   for (const Reference &r : references) {
-    ObjectSymbol *at = isInside(r) || isInPadding(r) || isAtEnd(r)
-                           ? (*r.constants)[r.next - 1]
-                           : nullptr;
+    ObjectSymbol *at = isInside(r) || isInPadding(r) || isAtEnd(r) ? r.at() : nullptr;
     if (!at || unclear.contains(at) || !distance(*at))
       continue; // what has no name the app may have elsewhere, or otherwise
     r.relocation->symbol = at;

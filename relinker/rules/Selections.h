@@ -56,10 +56,11 @@ llvm::StringRef realName(llvm::StringRef name);
 /// A name as people write it.
 std::string shown(llvm::StringRef name);
 
-/// Address, file and name, for lists of candidates.
 /// The option that binds \p name to the first of \p candidates: by its file, where that
 /// tells it from the others.
 std::string bindOption(llvm::StringRef name, llvm::ArrayRef<const AppSymbol *> candidates);
+
+/// Address, file and name, for lists of candidates.
 std::string describe(const AppSymbol &symbol);
 
 } // namespace relink

@@ -59,6 +59,7 @@ private:
   Error writeSymbols();
   bool useSpareSymbols();
   void shiftTlsSymbols();
+  unsigned exportedVariable(StringRef name);
   Sym redefine(Sym s, const PatchSymbol &by) const;
   void redefineInPlace();
   Error collectRelocations();
@@ -76,7 +77,8 @@ private:
   std::optional<SpareEntries> spare; ///< in a reserve
   std::vector<NewSymbol> fresh;
   DenseMap<const PatchSymbol *, unsigned> indexOf; ///< into fresh, or app's
-  StringMap<unsigned> exported; ///< the app's variables, by index in .dynsym
+  /// The app's variables, by index in .dynsym; read when one is asked for.
+  std::optional<StringMap<unsigned>> exported;
   DenseMap<unsigned, const PatchSymbol *> redefined; ///< of these
   StringMap<const LinkTarget *> targets;
   std::string newStrings;
@@ -141,10 +143,9 @@ unsigned DynamicMerger::symbolIndexFor(const PatchSymbol &s) {
   if (t && t->dynamic && (!defined || t->kind == LinkTarget::Kind::Export))
     return it->second = t->dynamic;
   // An export that the app has too, a constant, is the patch's from now on.
-  if (auto old = s.section && !t ? exported.find(s.name) : exported.end();
-      old != exported.end()) {
-    redefined[old->second] = &s;
-    return it->second = old->second;
+  if (unsigned old = s.section && !t ? exportedVariable(s.name) : 0) {
+    redefined[old] = &s;
+    return it->second = old;
   }
   fresh.push_back(describe(s, t));
   if (t && !t->dynamic && !defined)
@@ -153,11 +154,19 @@ unsigned DynamicMerger::symbolIndexFor(const PatchSymbol &s) {
   return it->second = image.dynamicSymbols().size() + fresh.size() - 1;
 }
 
+/// 0 if the app exports none of this name.
+unsigned DynamicMerger::exportedVariable(StringRef name) {
+  if (!exported) {
+    exported.emplace();
+    ArrayRef<Sym> all = image.dynamicSymbols();
+    for (unsigned i = 1; i < all.size(); ++i)
+      if (all[i].st_shndx != SHN_UNDEF && all[i].getType() == STT_OBJECT)
+        (*exported)[image.dynamicName(all[i])] = i;
+  }
+  return exported->lookup(name);
+}
+
 Error DynamicMerger::collectSymbols() {
-  ArrayRef<Sym> old = image.dynamicSymbols();
-  for (unsigned i = 1; i < old.size(); ++i)
-    if (old[i].st_shndx != SHN_UNDEF && old[i].getType() == STT_OBJECT)
-      exported[image.dynamicName(old[i])] = i;
   for (const LinkTarget &t : c.plan.targets)
     targets[t.linkName] = &t;
   for (const PatchRelocation &r : c.patch.relocations)
