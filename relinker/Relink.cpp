@@ -122,6 +122,7 @@ Expected<Report> relink(const Config &config) {
   auto target = createX86_64Target();
   if (!target)
     return target.takeError();
+  EarlierPatches earlier = EarlierPatches::read(app);
 
   // Read the patch, and cut it into functions and variables.
   auto files = choosePatchFiles(config, app);
@@ -140,7 +141,7 @@ Expected<Report> relink(const Config &config) {
     return e;
   size_t notes = plan.notes.size();
   auto originals = config.originals.empty() && config.useMap
-                       ? originalsFromMap(app, **target, plan)
+                       ? originalsFromMap(app, **target, earlier, plan)
                        : readPatch(config, config.originals, app, **target, 0);
   if (!originals)
     return originals.takeError();
@@ -162,7 +163,8 @@ Expected<Report> relink(const Config &config) {
     return e;
 
   // Choose by the rules what is replaced, bound and added.
-  auto index = SymbolIndex::read(app, config, collectNames(config, plan, *originals));
+  auto index = SymbolIndex::read(app, config, collectNames(config, plan, *originals),
+                                 earlier);
   if (!index)
     return index.takeError();
   ImportTable imports(app, **target);
@@ -170,7 +172,8 @@ Expected<Report> relink(const Config &config) {
 
   // Compare: what changed, and which symbols of the app are meant.
   if (Error e = compareWithOriginal(config, app, *index, imports, unwind,
-                                    **target, std::move(*originals), plan))
+                                    **target, earlier, std::move(*originals),
+                                    plan))
     return e;
   if (Error e = chooseByRules(config, app, *index, imports, unwind, **target,
                               plan))

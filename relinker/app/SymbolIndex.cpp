@@ -9,7 +9,7 @@
 #include "AddressMap.h"
 #include "DebugFile.h"
 #include "Error.h"
-#include "Record.h"
+#include "EarlierPatches.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/LineIterator.h"
@@ -242,7 +242,8 @@ Error readSymbolFile(StringRef path, function_ref<void(AppSymbol)> add) {
 } // namespace
 
 Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config,
-                                        const StringSet<> &wanted) {
+                                        const StringSet<> &wanted,
+                                        const EarlierPatches &earlier) {
   SymbolIndex index;
   const Phdr *tls = image.segmentOfType(PT_TLS);
   auto isWanted = [&](StringRef name) { return wanted.contains(plainName(name)); };
@@ -267,6 +268,16 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
       return e;
   }
 
+  // What an earlier patch has defined takes the place of what was linked.
+  for (const auto &[name, symbol] : earlier.definitions())
+    if (isWanted(name) && image.loadAt(symbol.address))
+      index.add(symbol);
+  auto isRedefined = [&](const AppSymbol &s) {
+    auto newer = earlier.definitions().find(s.name);
+    return !s.isLocal() && newer != earlier.definitions().end() &&
+           newer->second.address != s.address;
+  };
+
   // An earlier patch has lengthened the thread-local block in front: offsets in the
   // block that was linked are smaller.
   auto addTable = [&](const Table &table, AppSymbol::Source source,
@@ -286,7 +297,8 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
                               : !image.loadAt(out.address))
         if (out.size || out.isFunction())
           return; // names nothing in this image
-      index.add(std::move(out));
+      if (!isRedefined(out))
+        index.add(std::move(out));
     });
   };
   auto own = findSymtab(toStringRef(image.bytes()), image.path);
@@ -320,10 +332,6 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
       versioned.insert(base);
   // An earlier patch's body has the name in .symtab; in .dynsym the entry that leads
   // there keeps it.
-  auto record = readRecord(image);
-  bool isPatched = record && *record;
-  if (!record)
-    consumeError(record.takeError());
   ArrayRef<Sym> dynamic = image.dynamicSymbols();
   for (unsigned i = 1; i < dynamic.size(); ++i) {
     const Sym &s = dynamic[i];
@@ -335,7 +343,7 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
         return;
       AppSymbol out = makeSymbol(s, known, AppSymbol::Source::Dynsym);
       out.dynamic = i;
-      if (AppSymbol *moved = isPatched ? index.otherOfName(out) : nullptr)
+      if (AppSymbol *moved = earlier.any() ? index.otherOfName(out) : nullptr)
         moved->dynamic = i;
       else
         index.add(std::move(out));

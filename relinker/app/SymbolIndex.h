@@ -24,8 +24,10 @@
 
 namespace relink {
 
+class EarlierPatches;
+
 struct AppSymbol {
-  enum class Source { Symtab, Dynsym, DebugFile, User, Learned };
+  enum class Source { Symtab, Dynsym, DebugFile, User, Learned, Record };
 
   std::string name;
   uint64_t address = 0; ///< for STT_TLS: offset in the TLS block
@@ -61,7 +63,8 @@ public:
   /// \p wanted holds plain names.
   static llvm::Expected<SymbolIndex> read(const Image &image,
                                           const Config &config,
-                                          const llvm::StringSet<> &wanted);
+                                          const llvm::StringSet<> &wanted,
+                                          const EarlierPatches &earlier);
 
   /// Symbols of the app with this plain name.
   llvm::ArrayRef<const AppSymbol *> find(llvm::StringRef plain) const;

@@ -58,19 +58,25 @@ Verdict verdictOf(const Correlator &c, bool same) {
 /// Objects held against the app's own code.
 class AppComparison {
 public:
+  enum class Objects {
+    Patch,
+    Original, ///< those before the fix
+    AsLinked, ///< the same, and no patch has changed them since the link
+  };
   AppComparison(const Config &config, const Image &image,
                 const SymbolIndex &index, const ImportTable &imports,
                 const UnwindTable &unwind, const Target &target,
-                const EarlierPatches &earlier, Plan &plan, bool isOriginal)
+                const EarlierPatches &earlier, Plan &plan, Objects objects)
       : image(image), index(index), imports(imports), unwind(unwind),
-        target(target), plan(plan), isOriginal(isOriginal),
+        target(target), plan(plan), isOriginal(objects != Objects::Patch),
         counterparts(index, plan),
         original(config, image, index, imports, unwind, target, earlier,
                  counterparts),
         correlator(plan, plan.objects, plan.frames, target, original) {
     // Sections are where they were linked to only if these objects were. Of a
     // patched app the original may be the object of the last patch.
-    correlator.sectionsAreWhole = isOriginal && !earlier.any();
+    correlator.sectionsAreWhole =
+        objects == Objects::AsLinked || (isOriginal && !earlier.any());
   }
 
   void run();
@@ -560,12 +566,13 @@ void findTwins(const SymbolIndex &index, const Target &target, Plan &plan) {
 Error compareWithOriginal(const Config &config, const Image &image,
                           const SymbolIndex &index, const ImportTable &imports,
                           const UnwindTable &unwind, const Target &target,
+                          const EarlierPatches &earlier,
                           std::vector<std::unique_ptr<Object>> originals,
                           Plan &plan) {
-  EarlierPatches earlier = EarlierPatches::read(image);
+  using Objects = AppComparison::Objects;
   if (originals.empty()) {
     AppComparison(config, image, index, imports, unwind, target, earlier, plan,
-                  false)
+                  Objects::Patch)
         .run();
     findTwins(index, target, plan);
     return Error::success();
@@ -579,12 +586,14 @@ Error compareWithOriginal(const Config &config, const Image &image,
   ObjectPairs pairs(plan, before);
   for (const auto &[now, then] : pairs.renamedSources())
     plan.renamedSources.try_emplace(now, then);
-  AppComparison(config, image, index, imports, unwind, target, earlier, before, true)
+  AppComparison(config, image, index, imports, unwind, target, earlier, before,
+                plan.mapped.empty() ? Objects::Original : Objects::AsLinked)
       .run();
   ObjectComparison(target, plan, before, pairs).run();
   // What those do not define, such as what link-time optimization made, or templates
   // that only the fix uses, and another object of the app did before.
-  AppComparison(config, image, index, imports, unwind, target, earlier, plan, false)
+  AppComparison(config, image, index, imports, unwind, target, earlier, plan,
+                Objects::Patch)
       .runRest();
   findTwins(index, target, plan);
   return Error::success();

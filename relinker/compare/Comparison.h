@@ -8,6 +8,7 @@
 #ifndef RELINK_COMPARISON_H
 #define RELINK_COMPARISON_H
 
+#include "EarlierPatches.h"
 #include "EhFrame.h"
 #include "Plan.h"
 
@@ -21,6 +22,7 @@ llvm::Error compareWithOriginal(const Config &config, const Image &image,
                                 const ImportTable &imports,
                                 const UnwindTable &unwind,
                                 const Target &target,
+                                const EarlierPatches &earlier,
                                 std::vector<std::unique_ptr<Object>> originals,
                                 Plan &plan);
 

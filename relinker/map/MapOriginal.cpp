@@ -9,7 +9,6 @@
 #include "Diagnostic.h"
 #include "Error.h"
 #include "PatchMap.h"
-#include "Record.h"
 #include "Split.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
@@ -45,6 +44,11 @@ std::vector<uint8_t> bytesOf(const Image &app, const MapSection &s) {
   for (const MapSection::Difference &d : s.differences)
     llvm::copy(d.bytes, out.begin() + d.offset);
   return out;
+}
+
+bool definesOneOf(const MapSymbol &s, const StringSet<> &names) {
+  return s.home == MapSymbol::Home::Section && s.info >> 4 != STB_LOCAL &&
+         names.contains(s.name);
 }
 
 class Builder {
@@ -96,8 +100,7 @@ void Builder::keepOnly(const StringSet<> &names) {
   keepsFrame.assign(keepsFrame.size(), false);
   SmallVector<size_t> open;
   for (const MapSymbol &s : details.symbols)
-    if (s.home == MapSymbol::Home::Section && s.info >> 4 != STB_LOCAL &&
-        names.contains(s.name) && !keepsSection[s.section]) {
+    if (definesOneOf(s, names) && !keepsSection[s.section]) {
       keepsSection[s.section] = true;
       open.push_back(s.section);
     }
@@ -394,7 +397,8 @@ void renameSource(const Object &patch, const MapInput &input, Plan &plan) {
 }
 
 /// What the patch refers to and a stripped program has, or not, under no name.
-std::vector<std::string> namesToFind(const Image &app, const Plan &plan) {
+std::vector<std::string> namesToFind(const Image &app, const EarlierPatches &earlier,
+                                     const Plan &plan) {
   std::vector<std::string> out;
   if (app.section(".symtab"))
     return out;
@@ -404,7 +408,8 @@ std::vector<std::string> namesToFind(const Image &app, const Plan &plan) {
   for (auto &object : plan.objects)
     for (const ObjectSymbol &s : object->symbols)
       if (!s.isDefined() && !s.isLocal() && !s.name.empty() &&
-          !plan.definitions.contains(s.name) && known.insert(s.name).second)
+          !plan.definitions.contains(s.name) && !earlier.define(s.name) &&
+          known.insert(s.name).second)
         out.push_back(s.name);
   return out;
 }
@@ -412,10 +417,14 @@ std::vector<std::string> namesToFind(const Image &app, const Plan &plan) {
 class Originals {
 public:
   Originals(const Image &app, const Target &target, PatchMap &map,
-            const StringMap<size_t> &definers)
-      : app(app), target(target), map(map), definers(definers) {}
+            const StringMap<size_t> &definers, const EarlierPatches &earlier)
+      : app(app), target(target), map(map), definers(definers),
+        earlier(earlier) {}
   /// The object that input \p i was, or what of it defines \p names.
   Error add(size_t i, const StringSet<> *names = nullptr);
+  /// Only where \p names of input \p i are: a patch leaves entries and variables
+  /// where they were, whatever it puts there.
+  Error addPlaces(size_t i, const StringSet<> &names);
   /// An input whose code or data in the program are not what was linked.
   std::optional<size_t> changed;
   /// What \p plan defines, and the objects so far do not, as another input has
@@ -430,6 +439,7 @@ private:
   const Target &target;
   PatchMap &map;
   const StringMap<size_t> &definers; ///< as for Finder
+  const EarlierPatches &earlier;
 };
 
 Error Originals::add(size_t i, const StringSet<> *names) {
@@ -451,6 +461,35 @@ Error Originals::add(size_t i, const StringSet<> *names) {
   if (Error e = splitSections(**object, target))
     return e;
   objects.push_back(std::move(*object));
+  return Error::success();
+}
+
+/// The object has nothing but these places.
+Error Originals::addPlaces(size_t i, const StringSet<> &names) {
+  auto details = map.details(i);
+  if (!details)
+    return details.takeError();
+  if (!*details)
+    return Error::success();
+  auto object = std::make_unique<Object>();
+  object->name = map.inputs()[i].name();
+  for (const MapSymbol &s : (*details)->symbols) {
+    if (!definesOneOf(s, names))
+      continue;
+    const MapSection &home = (*details)->sections[s.section];
+    if (home.kind != map::SectionKind::Placed || (home.flags & SHF_TLS))
+      continue;
+    ObjectSection &place = object->addSection(home.name, SHT_NOBITS, SHF_ALLOC);
+    place.address = home.address + s.value;
+    place.size = s.size;
+    ObjectSymbol &symbol = object->addSymbol(s.name);
+    symbol.kind = ObjectSymbol::Kind::Defined;
+    symbol.type = s.info & 15;
+    symbol.binding = s.info >> 4;
+    symbol.section = &place;
+    symbol.size = s.size;
+  }
+  objects.push_back(std::move(object));
   return Error::success();
 }
 
@@ -476,25 +515,30 @@ Error Originals::addOthers(Plan &plan, ArrayRef<std::string> referred) {
     for (const ObjectSymbol &s : object->symbols)
       if (s.isDefined() && !s.isLocal())
         known.insert(s.name);
-  std::map<size_t, StringSet<>> byInput;
+  std::map<size_t, StringSet<>> byInput, places;
   for (auto &object : plan.objects)
     for (const ObjectSymbol &s : object->symbols)
-      if (s.isDefined() && !s.isLocal() && !known.contains(s.name)) {
+      if (s.isDefined() && !s.isLocal() && !known.contains(s.name) &&
+          !earlier.define(s.name)) {
         auto definer = definers.find(s.name);
         if (definer == definers.end())
           undefined.insert(s.name);
         else
           byInput[definer->second].insert(s.name);
       }
+  // What is only referred to may be what an earlier patch has changed.
   for (const std::string &name : referred)
     if (auto definer = definers.find(name);
         definer != definers.end() && !known.contains(name))
-      byInput[definer->second].insert(name);
+      (earlier.any() ? places : byInput)[definer->second].insert(name);
   if (!undefined.empty())
     if (Error e = findAbsent(undefined, plan))
       return e;
   for (const auto &[input, names] : byInput)
     if (Error e = add(input, &names))
+      return e;
+  for (const auto &[input, names] : places)
+    if (Error e = addPlaces(input, names))
       return e;
   return Error::success();
 }
@@ -518,7 +562,8 @@ uint64_t hashContents(const Image &app, const MapDetails &details) {
 }
 
 Expected<std::vector<std::unique_ptr<Object>>>
-originalsFromMap(const Image &app, const Target &target, Plan &plan) {
+originalsFromMap(const Image &app, const Target &target,
+                 const EarlierPatches &earlier, Plan &plan) {
   std::vector<std::unique_ptr<Object>> none;
   auto map = PatchMap::read(app);
   if (!map)
@@ -534,20 +579,18 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
     return folds.takeError();
   for (const auto &[address, name] : *folds)
     plan.folds.insert({address, name.str()});
-  auto record = readRecord(app);
-  if (!record || *record) {
-    consumeError(record.takeError());
-    return giveUp("it was patched since it was linked; with what relink --revert "
-                  "--all gives it is");
-  }
+  const std::string wasPatched = " was patched since it was linked; with what "
+                                 "relink --revert --all gives it is";
+  if (earlier.any() && !earlier.keepPlaces())
+    return giveUp("it" + wasPatched);
   if (!(*map)->hasPrefix())
     return giveUp("its constants are not what was linked");
   StringSet<> defined; // for others
   for (auto &patch : plan.objects)
     for (const ObjectSymbol &s : patch->symbols)
-      if (s.isDefined() && !s.isLocal())
+      if (s.isDefined() && !s.isLocal() && !earlier.define(s.name))
         defined.insert(s.name);
-  const std::vector<std::string> referred = namesToFind(app, plan);
+  const std::vector<std::string> referred = namesToFind(app, earlier, plan);
   defined.insert_range(referred);
   auto definers = (*map)->definersOf(defined);
   if (!definers)
@@ -574,7 +617,7 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
   if (chosen.empty())
     return giveUp("no object that the program was linked of is what " +
                   listed(added) + " was");
-  Originals originals(app, target, **map, *definers);
+  Originals originals(app, target, **map, *definers, earlier);
   for (size_t i : chosen) {
     if (Error e = originals.add(i))
       return e;
@@ -586,9 +629,10 @@ originalsFromMap(const Image &app, const Target &target, Plan &plan) {
     plan.mapped.clear();
     plan.renamedSources.clear();
     plan.absent.clear();
-    return giveUp("it has not the code and data that " +
-                  (*map)->inputs()[*originals.changed].name() +
-                  " was linked with");
+    std::string name = (*map)->inputs()[*originals.changed].name();
+    return giveUp(earlier.any() ? name + wasPatched
+                                : "it has not the code and data that " + name +
+                                      " was linked with");
   }
   if (!added.empty())
     plan.notes.push_back(listed(added) + (added.size() == 1 ? " is" : " are") +

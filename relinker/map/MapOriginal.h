@@ -16,6 +16,7 @@
 #ifndef RELINK_MAPORIGINAL_H
 #define RELINK_MAPORIGINAL_H
 
+#include "EarlierPatches.h"
 #include "Plan.h"
 #include "Target.h"
 
@@ -29,7 +30,8 @@ uint64_t hashContents(const Image &app, const MapDetails &details);
 /// The objects that those of \p plan were before. Empty, with a note in
 /// \p plan where there is a map, if it does not tell for each of them.
 llvm::Expected<std::vector<std::unique_ptr<Object>>>
-originalsFromMap(const Image &app, const Target &target, Plan &plan);
+originalsFromMap(const Image &app, const Target &target,
+                 const EarlierPatches &earlier, Plan &plan);
 
 } // namespace relink
 

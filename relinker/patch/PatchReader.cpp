@@ -7,6 +7,7 @@
 
 #include "PatchReader.h"
 #include "AddressMap.h"
+#include "EarlierPatches.h"
 #include "Error.h"
 #include "Link.h"
 #include "Split.h"
@@ -157,7 +158,7 @@ Error PatchReader::takeMembers() {
   for (const Member &m : members)
     for (const auto &entry : m.defines)
       names.insert(plainName(entry.first()));
-  auto index = SymbolIndex::read(image, config, names);
+  auto index = SymbolIndex::read(image, config, names, EarlierPatches::read(image));
   if (!index)
     return index.takeError();
   auto appHas = [&](StringRef name) { return !index->find(plainName(name)).empty(); };

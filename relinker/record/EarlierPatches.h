@@ -15,8 +15,12 @@
 
 #include "AddressMap.h"
 #include "Image.h"
+#include "SymbolIndex.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace relink {
+
+struct Record;
 
 class EarlierPatches {
 public:
@@ -30,8 +34,25 @@ public:
   /// that address if it was not replaced.
   uint64_t bodyOf(uint64_t address) const;
 
+  /// Whether their records say what they have defined, and what was linked is
+  /// where it was then, the thread-local block too.
+  bool keepPlaces() const { return tellDefined && !movedTls; }
+  /// What they have defined for others, new or once more: of several definitions
+  /// the newest.
+  const llvm::StringMap<AppSymbol> &definitions() const { return defined; }
+  /// Whether \p name is one of these. If `definitions` lacks it, its place is not
+  /// known.
+  bool define(llvm::StringRef name) const {
+    return defined.contains(name) || unplaced.contains(name);
+  }
+
 private:
-  bool isPatched = false;
+  void addBodies(const Record &record);
+  bool addDefined(const Record &record);
+
+  bool isPatched = false, tellDefined = true, movedTls = false;
+  llvm::StringMap<AppSymbol> defined;
+  llvm::StringSet<> unplaced;
   AddressMap<uint64_t> bodies; ///< by the address of the entry, or an older body's
 };
 

@@ -36,6 +36,35 @@ std::vector<RecordedEdit> changedRanges(const Output &out) {
   return edits;
 }
 
+/// What it defines for others that is not in the place of what the app had, and
+/// where. Thread-local variables have no address.
+json::Array definitionsOf(const SpliceContext &c) {
+  std::vector<StringRef> names;
+  for (const auto &[name, symbol] : c.plan.definitions) {
+    auto decision = c.plan.decisions.find(symbol);
+    bool isOwn = decision == c.plan.decisions.end() ||
+                 decision->second.action == Decision::Action::Own;
+    if (isOwn && (!symbol->section || c.plan.live.count(symbol->section)))
+      names.push_back(name);
+  }
+  llvm::sort(names);
+  StringMap<const PatchSymbol *> placed;
+  for (const PatchSymbol &s : c.patch.symbols)
+    if (s.section && s.type != STT_TLS)
+      placed[s.name] = &s;
+  json::Array out;
+  for (StringRef name : names) {
+    json::Object o{{"name", name}};
+    if (const PatchSymbol *s = placed.lookup(name)) {
+      o["address"] = s->value;
+      o["size"] = s->size;
+      o["type"] = s->type;
+    }
+    out.push_back(std::move(o));
+  }
+  return out;
+}
+
 json::Object describePatch(const SpliceContext &c, const Output &out) {
   json::Array patches;
   for (const Digest &d : c.identity->patches)
@@ -44,6 +73,7 @@ json::Object describePatch(const SpliceContext &c, const Output &out) {
                       {"buildId", c.identity->buildId},
                       {"patches", std::move(patches)},
                       {"replaced", toJson(out.replaced)},
+                      {"defined", definitionsOf(c)},
                       {"interposed", toJson(interposedImports(c.plan))}};
 }
 

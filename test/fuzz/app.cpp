@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Config.h"
+#include "EarlierPatches.h"
 #include "EhFrame.h"
 #include "Fuzz.h"
 #include "Image.h"
@@ -23,7 +24,7 @@ static void readTables(const Image &app, const Config &config,
   StringSet<> wanted;
   for (const char *name : {"work", "helper", "main", "puts", "count"})
     wanted.insert(name);
-  auto index = SymbolIndex::read(app, config, wanted);
+  auto index = SymbolIndex::read(app, config, wanted, EarlierPatches::read(app));
   if (!index)
     drop(index.takeError());
   ImportTable imports(app, target);
