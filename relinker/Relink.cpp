@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Refusals.h"
 #include "Relink.h"
 #include "AppDwarf.h"
 #include "Commit.h"
@@ -57,17 +58,24 @@ static Error tellOfData(const Config &config, const Image &app, Plan &plan) {
     return Error::success();
   std::vector<std::string> names;
   std::string places;
+  bool anyOtherSize = false;
   for (const Remark &r : plan.unused)
     if (r.isDifference && !StringRef(r.symbol).starts_with(".L") &&
-        !StringRef(r.symbol).starts_with("GCC_except_table") &&
         none_of(config.keep, [&](const std::string &pattern) {
           return Selections::matches(*r.about, pattern);
         })) {
       names.push_back(shown(r.symbol));
+      anyOtherSize |= r.hasOtherSize;
       places += "\n>>> " + names.back() + ": " + StringRef(r.text).split(';').first.str();
     }
   if (names.empty())
     return Error::success();
+  if (anyOtherSize && !isAccepted(config, Refusal::DataSize))
+    return refuse(Refusal::DataSize,
+                  app.path + ": data has another size, and what uses it stays as it is" +
+                      places,
+                  "give the objects of the functions that use it, or --replace them, "
+                  "with --new-data NAME for a variable; --keep NAME to leave it");
   if (!plan.isNothingToDo()) {
     plan.notes.push_back("data that differs, and that no new function uses, stays as it "
                          "is in the app: " + listed(names));

@@ -246,7 +246,9 @@ public:
   virtual bool
   setsThirdArgument(llvm::ArrayRef<uint8_t> instruction) const = 0;
   /// Whether the function \p body reads arguments its caller put on the stack.
-  virtual bool readsStackArguments(llvm::ArrayRef<uint8_t> body) const = 0;
+  /// \p hasLandingPads: behind a return is code that only unwinding leads to.
+  virtual bool readsStackArguments(llvm::ArrayRef<uint8_t> body,
+                                   bool hasLandingPads) const = 0;
 
   /// Bytes for space that must never run.
   virtual uint8_t trapByte() const = 0;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Compare.h"
+#include "Imports.h"
 #include "RelocationTypes.h"
 
 using namespace llvm;
@@ -56,13 +57,47 @@ std::vector<uint8_t> ownBytes(const ObjectSymbol &s) {
 
 constexpr uint64_t mostCompared = uint64_t(1) << 28;
 
+/// The string literal that \p r points to, with its end; empty if it is none.
+ArrayRef<uint8_t> literal(const ObjectRelocation &r) {
+  const ObjectSection *home = r.symbol ? r.symbol->section : nullptr;
+  if (r.type != R_X86_64_64 || !home || !home->isMergeable() ||
+      !(home->flags & SHF_STRINGS) || home->entrySize != 1)
+    return {};
+  uint64_t at = r.symbol->value + r.addend;
+  if (at >= home->data.size())
+    return {};
+  ArrayRef<uint8_t> rest = ArrayRef(home->data).drop_front(at);
+  size_t length = toStringRef(rest).find('\0');
+  return length == StringRef::npos ? ArrayRef<uint8_t>() : rest.take_front(length + 1);
+}
+
+/// Whether pointers to string literals point to the same ones in the app.
+bool equalLiterals(const Image &image, const AppSymbol &app, const ObjectSymbol &s) {
+  if (app.type == STT_TLS)
+    return true;
+  std::map<uint64_t, ArrayRef<uint8_t>> literals; // by place in the app
+  for (const ObjectRelocation &r : s.section->relocations)
+    if (r.offset >= s.value && r.offset - s.value < s.size)
+      if (ArrayRef<uint8_t> text = literal(r); !text.empty())
+        literals[app.address + (r.offset - s.value)] = text;
+  if (literals.empty())
+    return true;
+  auto pointers = readPointers(image, app.address, app.address + s.size);
+  return all_of(literals, [&](const auto &entry) {
+    auto pointer = pointers.find(entry.first);
+    return pointer == pointers.end() ||
+           image.bytesAt(pointer->second, entry.second.size()) == entry.second;
+  });
+}
+
 } // namespace
 
 bool equalInitialValue(const Image &image, const AppSymbol &app,
                        const ObjectSymbol &s) {
   if (!s.section || s.size > mostCompared)
     return true;
-  return equalMasked(ownBytes(s), appBytes(image, app, s.size), s);
+  return equalMasked(ownBytes(s), appBytes(image, app, s.size), s) &&
+         equalLiterals(image, app, s);
 }
 
 } // namespace relink

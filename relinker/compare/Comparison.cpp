@@ -77,6 +77,7 @@ public:
     // patched app the original may be the object of the last patch.
     correlator.sectionsAreWhole =
         objects == Objects::AsLinked || (isOriginal && !earlier.any());
+    correlator.comdatsMayBeOthers = objects == Objects::Original;
   }
 
   void run();
@@ -91,6 +92,7 @@ private:
   bool learnFromData();
   void compareConstants();
   bool provesAt(const ObjectSymbol &s, uint64_t address, uint64_t enough);
+  bool hasTwin(const ObjectSymbol &s, uint64_t address);
   void learn();
   void learnFromOldBodies();
   const AddressSet &referencedBy(const AppSymbol &function);
@@ -180,7 +182,7 @@ void AppComparison::searchUnnamed() {
         continue;
       SmallVector<uint64_t> found;
       for (uint64_t address : search.candidates(*s))
-        if (provesAt(*s, address, enough))
+        if (provesAt(*s, address, enough) && !hasTwin(*s, address))
           found.push_back(address);
       if (found.size() != 1 || !tryAt(*s, found[0], 0))
         continue;
@@ -226,6 +228,18 @@ bool AppComparison::provesAt(const ObjectSymbol &s, uint64_t address,
     proven += FunctionSearch::fixedBytes(*o);
   }
   return proven >= enough;
+}
+
+/// Whether another function has the bytes of \p s, which are those at \p address: of
+/// two the app may have dropped either. Neighbors in a section tell them apart.
+bool AppComparison::hasTwin(const ObjectSymbol &s, uint64_t address) {
+  if (correlator.sectionsAreWhole && s.section->original)
+    return false;
+  return any_of(functions, [&](const ObjectSymbol *o) {
+    bool isAlias = o->section == s.section && o->value == s.value;
+    return o->size == s.size && !isAlias &&
+           correlator.matchesBytes(*o, {nullptr, nullptr, address});
+  });
 }
 
 void AppComparison::learnSymbol(const ObjectSymbol &s) {
@@ -397,6 +411,16 @@ void AppComparison::runRest() {
 // With the objects before the fix
 //===----------------------------------------------------------------------===//
 
+bool equalData(const ObjectSymbol &a, const ObjectSymbol &b) {
+  auto bytes = [](const ObjectSymbol &s) {
+    ArrayRef<uint8_t> data = s.section->data;
+    return s.value > data.size() ? ArrayRef<uint8_t>()
+                                 : data.drop_front(s.value).take_front(s.size);
+  };
+  return a.size == b.size && a.section && b.section &&
+         a.section->isNoBits() == b.section->isNoBits() && bytes(a) == bytes(b);
+}
+
 class ObjectComparison {
 public:
   ObjectComparison(const Target &target, Plan &plan, Plan &before,
@@ -415,6 +439,11 @@ public:
 private:
   SmallVector<const ObjectSymbol *> partners(const ObjectSymbol &s) const;
   const ObjectSymbol *partnerOf(const ObjectSymbol &s) const;
+  /// Whether which of several \p s is, if any, can't be told.
+  bool isDoubtful(const ObjectSymbol &s) const;
+  void indexUsers(const Plan &of);
+  void narrow(const ObjectSymbol &s,
+              SmallVectorImpl<const ObjectSymbol *> &candidates) const;
 
   Plan &plan, &before;
   const ObjectPairs &pairs;
@@ -422,7 +451,48 @@ private:
   Correlator correlator;
   StringMap<SmallVector<const ObjectSymbol *, 1>> byName;
   DenseSet<const ObjectSymbol *> paired;
+  /// Names of the functions that refer to a numbered static.
+  DenseMap<const ObjectSymbol *, StringSet<>> users;
 };
+
+void ObjectComparison::indexUsers(const Plan &of) {
+  for (const ObjectSymbol *f : functionsOf(of))
+    for (const ObjectRelocation &r : f->section->relocations)
+      if (const ObjectSymbol *s = of.definitionOf(r.symbol);
+          s && Counterparts::isNumberedVariable(*s))
+        users[s].insert(canonicalName(f->name));
+}
+
+/// Numbers of function-scoped statics shift: they are told apart by the functions that
+/// refer to them, and by what they hold first.
+void ObjectComparison::narrow(const ObjectSymbol &s,
+                              SmallVectorImpl<const ObjectSymbol *> &list) const {
+  auto prefer = [&](auto isLike) {
+    if (any_of(list, isLike))
+      erase_if(list, [&](const ObjectSymbol *o) { return !isLike(o); });
+  };
+  auto ours = users.find(&s);
+  auto sharesUser = [&](const ObjectSymbol *o) {
+    auto theirs = users.find(o);
+    return ours != users.end() && theirs != users.end() &&
+           any_of(ours->second, [&](const auto &name) {
+             return theirs->second.contains(name.first());
+           });
+  };
+  auto isEqual = [&](const ObjectSymbol *o) { return equalData(s, *o); };
+  prefer(sharesUser);
+  prefer(isEqual);
+  // One of another function that holds another value is another, or is not.
+  erase_if(list, [&](const ObjectSymbol *o) { return !sharesUser(o) && !isEqual(o); });
+}
+
+bool ObjectComparison::isDoubtful(const ObjectSymbol &s) const {
+  if (!Counterparts::isNumberedVariable(s) || correlator.placeOf(s))
+    return false;
+  auto candidates = partners(s);
+  erase_if(candidates, [&](const ObjectSymbol *o) { return paired.count(o); });
+  return !candidates.empty();
+}
 
 /// Symbols of the original objects that \p s could be.
 SmallVector<const ObjectSymbol *>
@@ -469,7 +539,9 @@ const ObjectSymbol *ObjectComparison::partnerOf(const ObjectSymbol &s) const {
   erase_if(candidates, [&](const ObjectSymbol *o) {
     return paired.count(o) && !(isReference && !o->isLocal());
   });
-  if (candidates.size() > 1) {
+  if (Counterparts::isNumberedVariable(s)) {
+    narrow(s, candidates);
+  } else if (candidates.size() > 1) {
     SmallVector<const ObjectSymbol *> sameName;
     copy_if(candidates, std::back_inserter(sameName),
             [&](const ObjectSymbol *o) { return o->name == s.name; });
@@ -480,6 +552,8 @@ const ObjectSymbol *ObjectComparison::partnerOf(const ObjectSymbol &s) const {
 }
 
 void ObjectComparison::run() {
+  indexUsers(plan);
+  indexUsers(before);
   for (const ObjectSymbol *s : functionsOf(plan)) {
     Verdict first;
     for (const ObjectSymbol *o : partners(*s)) {
@@ -519,7 +593,7 @@ void ObjectComparison::run() {
     const ObjectSymbol *o = partnerOf(s);
     if (!o) {
       // A static that the original lacks is new, whatever the app calls so.
-      if (s.isLocal() && s.isDefined())
+      if (s.isLocal() && s.isDefined() && !isDoubtful(s))
         plan.fresh.insert(&s);
       return;
     }

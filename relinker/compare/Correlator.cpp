@@ -84,6 +84,12 @@ bool Correlator::mayBeAt(const ObjectSection &code, const Place &base) const {
          original.mayStartFunction(base + function->second->value);
 }
 
+/// Whether what the region that is being matched refers to there may be another
+/// object's.
+bool Correlator::mayBeOthers(const ObjectSection &section) const {
+  return comdatsMayBeOthers && comdat && section.comdat != comdat;
+}
+
 bool Correlator::matchIdentity(const ObjectSymbol &s, const OriginalField &f) {
   bool inside = s.kind == ObjectSymbol::Kind::Defined;
   Key key = inside ? static_cast<Key>(s.section) : &s;
@@ -102,6 +108,8 @@ bool Correlator::matchIdentity(const ObjectSymbol &s, const OriginalField &f) {
   }
   if (inside && s.isSection() && s.section->isCode() && !mayBeAt(*s.section, base))
     return failReferent(s, f);
+  if (inside && (s.isLocal() || s.isSection()) && mayBeOthers(*s.section))
+    return true;
   return (inside ? identifySection(*s.section, base) : identify(key, base)) ||
          failReferent(s, f);
 }
@@ -135,14 +143,54 @@ std::optional<Place> Correlator::placeOf(const ObjectSymbol &s) const {
 // Content
 //===----------------------------------------------------------------------===//
 
+/// Named things of a known size in read-only data. Of several that begin at one
+/// place the longest; what lies in another is part of it.
+void Correlator::indexNamed() {
+  for (auto &object : objects)
+    for (const ObjectSymbol &s : object->symbols)
+      if (s.section && !s.isSection() && s.size && !s.section->isCode() &&
+          s.value < s.section->size && s.size <= s.section->size - s.value)
+        named[s.section].push_back({s.value, s.value + s.size});
+  for (auto &[section, list] : named) {
+    llvm::sort(list, [](auto &a, auto &b) {
+      return std::pair(a.first, b.second) < std::pair(b.first, a.second);
+    });
+    uint64_t covered = 0;
+    erase_if(list, [&](const auto &thing) {
+      bool isPart = thing.second <= covered;
+      covered = std::max(covered, thing.second);
+      return isPart;
+    });
+  }
+}
+
+/// The named thing that the byte at \p offset is of; at the end of the section, the
+/// one that ends there.
+std::optional<std::pair<uint64_t, uint64_t>>
+Correlator::namedAt(const ObjectSection &section, uint64_t offset) const {
+  auto it = named.find(&section);
+  if (it == named.end())
+    return std::nullopt;
+  if (offset && offset == section.size)
+    --offset;
+  auto next = upper_bound(it->second, offset, [](uint64_t o, const auto &thing) {
+    return o < thing.first;
+  });
+  if (next == it->second.begin() || std::prev(next)->second <= offset)
+    return std::nullopt;
+  return *std::prev(next);
+}
+
 /// Where things start in read-only data: at symbols, and where code and tables
-/// point.
+/// point, but not within what a symbol covers: `&table[2]`.
 ArrayRef<uint64_t> Correlator::startsIn(const ObjectSection &section) {
   if (!startsKnown) {
     startsKnown = true;
+    indexNamed();
     auto add = [&](const ObjectSection *s, uint64_t at) {
-      if (s && s->isAlloc() && !s->isCode() && !s->isMergeable() &&
-          at < s->size)
+      if (!s || !s->isAlloc() || s->isCode() || s->isMergeable() || at >= s->size)
+        return;
+      if (auto thing = namedAt(*s, at); !thing || thing->first == at)
         starts[s].push_back(at);
     };
     for (auto &object : objects) {
@@ -205,7 +253,10 @@ std::pair<uint64_t, uint64_t> Correlator::extent(const ObjectSection &s,
   // `table[i - 1]` is compiled to a reference in front of the table. Jump
   // tables and strings are never meant so.
   ArrayRef<uint64_t> all = startsIn(s);
-  auto next = upper_bound(all, offset);
+  auto thing = namedAt(s, offset);
+  if (thing)
+    offset = thing->first;
+  auto next = thing ? lower_bound(all, thing->second) : upper_bound(all, offset);
   uint64_t end = next == all.end() ? s.size : *next;
   ArrayRef<ObjectRelocation> relocations = s.relocations;
   auto pointsIntoCode = [&](uint64_t from, uint64_t to) {
@@ -226,7 +277,8 @@ std::pair<uint64_t, uint64_t> Correlator::extent(const ObjectSection &s,
 void Correlator::addRegion(const Region &region) {
   auto &list = compared[{region.section, region.from}];
   for (const Region &r : list)
-    if (r.to == region.to && r.at == region.at)
+    if (r.to == region.to && r.at == region.at &&
+        (!r.comdat || r.comdat == region.comdat))
       return;
   list.push_back(region);
   regions.push_back(region);
@@ -253,8 +305,8 @@ bool Correlator::matchContent(const ObjectSymbol &s, int64_t offset,
     return fail("it refers to a place outside of " + section.name);
   auto [from, to] = extent(section, s, at);
   Place base = f.place + -int64_t(s.value);
-  addRegion({&section, from, to, base + from});
-  if (!section.isMergeable() && !section.isCode()) {
+  addRegion({&section, from, to, base + from, comdat});
+  if (!section.isMergeable() && !section.isCode() && !mayBeOthers(section)) {
     newConstants.push_back({&section, base});
     if (sectionsAreWhole && section.original)
       newConstants.push_back(
@@ -313,7 +365,7 @@ Correlator::relocationsOf(const ObjectSection &s) {
 
 bool Correlator::matchBytes(const Region &region,
                             SmallVectorImpl<Field> &fields) {
-  const auto &[section, from, to, at] = region;
+  const auto &[section, from, to, at, group] = region;
   const ObjectSection &ours = *section;
   auto differs = [&, start = from](uint64_t offset) {
     return fail(ours.isCode() ? "its code differs at +" + hex(offset - start)
@@ -366,6 +418,7 @@ bool Correlator::matchRegion(const Region &region) {
   SmallVector<Field, 32> fields;
   if (!matchBytes(region, fields))
     return false;
+  comdat = region.section->comdat ? region.section->comdat : region.comdat;
   for (const Field &f : fields)
     if (!matchReferent(*region.section, f))
       return false;
@@ -385,7 +438,7 @@ bool Correlator::matchExceptionTable(const ObjectSection &code,
   uint64_t from = ours->symbol->value + ours->addend;
   if (from > table.size)
     return fail("its exception table differs");
-  addRegion({&table, from, table.size, *theirs});
+  addRegion({&table, from, table.size, *theirs, comdat});
   learnPersonality(code, at);
   return true;
 }

@@ -55,6 +55,9 @@ public:
   /// a section tells all others. Holds when the objects are those that were
   /// linked.
   bool sectionsAreWhole = false;
+  /// The original's COMDATs may be those of another object, which refer to local
+  /// symbols of that one: nothing is learned from it then.
+  bool comdatsMayBeOthers = false;
 
 private:
   using Key = const void *;
@@ -67,6 +70,7 @@ private:
     const ObjectSection *section;
     uint64_t from, to;
     Place at;
+    uint32_t comdat = 0; ///< whose it is, or what it is used by; 0: none
   };
   bool attempt(llvm::function_ref<bool()> comparison);
   void findLineNumbers(const ObjectSymbol &function, const Place &at);
@@ -81,6 +85,7 @@ private:
   bool matchReferent(const ObjectSection &from, const Field &field);
   bool matchContent(const ObjectSymbol &symbol, int64_t offset,
                     const OriginalField &field);
+  bool mayBeOthers(const ObjectSection &section) const;
   bool mayBeAt(const ObjectSection &code, const Place &base) const;
   bool matchIdentity(const ObjectSymbol &symbol, const OriginalField &field);
   bool matchExceptionTable(const ObjectSection &code, const Place &at);
@@ -95,6 +100,9 @@ private:
                                        const ObjectSymbol &symbol,
                                        uint64_t offset);
   llvm::ArrayRef<uint64_t> startsIn(const ObjectSection &section);
+  void indexNamed();
+  std::optional<std::pair<uint64_t, uint64_t>>
+  namedAt(const ObjectSection &section, uint64_t offset) const;
 
   const Plan &plan;
   llvm::ArrayRef<std::unique_ptr<Object>> objects;
@@ -107,7 +115,10 @@ private:
   llvm::SmallVector<uint64_t, 4> tolerated;
   /// Offsets of read-only sections that something refers to.
   llvm::DenseMap<const ObjectSection *, std::vector<uint64_t>> starts;
-  bool startsKnown = false;
+  bool startsKnown = false; ///< and `named`
+  /// Their starts and ends, disjoint but for what overlaps in part.
+  llvm::DenseMap<const ObjectSection *, std::vector<std::pair<uint64_t, uint64_t>>>
+      named;
 
   llvm::DenseSet<const ObjectSection *> coldParts;
   /// By section of code: its only function; null if there are several.
@@ -122,6 +133,7 @@ private:
   /// What the function that is being matched has added to the two, taken back
   /// if it doesn't match. A region counts as equal while it is compared.
   llvm::SmallVector<Key, 16> newlyKnown;
+  uint32_t comdat = 0; ///< of the region that is being matched
   std::vector<Region> regions;
   /// Where constants lie that were compared by what they hold: of each section of
   /// them, and none where code has them at two places.

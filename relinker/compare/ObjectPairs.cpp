@@ -47,21 +47,27 @@ ObjectPairs::ObjectPairs(const Plan &plan, const Plan &before) {
     return out;
   };
   std::vector<Source> news = read(plan), olds = read(before);
+  for (const Source &theirs : olds)
+    if (!theirs.globals.empty())
+      named.insert(theirs.object);
   for (const Source &ours : news)
     pair(ours, olds);
-  // The only one left on both sides.
+  // The only one left on both sides, unless each has global names, and none of the
+  // other's: that is a new file.
   StringSet<> oursLeft, theirsLeft;
+  bool oursIsNamed = false, theirsIsNamed = false;
   auto hasFile = [](ArrayRef<Source> list, StringRef file) {
     return any_of(list, [&](const Source &s) { return s.file == file; });
   };
   for (const Source &s : news)
     if (!originals.count(s.object) && !s.file.empty() && !hasFile(olds, s.file))
-      oursLeft.insert(s.file);
+      oursLeft.insert(s.file), oursIsNamed |= !s.globals.empty();
   for (const Source &s : olds)
     if (!s.file.empty() && !hasFile(news, s.file) &&
         none_of(originals, [&](auto &p) { return p.second == s.object; }))
-      theirsLeft.insert(s.file);
-  if (oursLeft.size() == 1 && theirsLeft.size() == 1)
+      theirsLeft.insert(s.file), theirsIsNamed |= !s.globals.empty();
+  if (oursLeft.size() == 1 && theirsLeft.size() == 1 &&
+      !(oursIsNamed && theirsIsNamed))
     renamed[oursLeft.begin()->first()] = theirsLeft.begin()->first().str();
 }
 
@@ -78,6 +84,8 @@ void ObjectPairs::pair(const Source &ours, ArrayRef<Source> theirs) {
       most = common;
     }
   }
+  if (!best && !ours.globals.empty())
+    strangers.insert(ours.object);
   if (!best || isTied)
     return;
   originals[ours.object] = best->object;
@@ -86,9 +94,13 @@ void ObjectPairs::pair(const Source &ours, ArrayRef<Source> theirs) {
 }
 
 bool ObjectPairs::mayBe(const ObjectSymbol &ours, const ObjectSymbol &theirs) const {
-  if (const Object *original = originals.lookup(homes.lookup(&ours)))
-    if (original != homes.lookup(&theirs))
+  const Object *home = homes.lookup(&ours), *other = homes.lookup(&theirs);
+  if (const Object *original = originals.lookup(home)) {
+    if (original != other)
       return false;
+  } else if (strangers.contains(home) && named.contains(other)) {
+    return false;
+  }
   if (ours.file.empty() || theirs.file.empty())
     return true;
   auto it = renamed.find(ours.file);

@@ -15,6 +15,7 @@
 
 #include "Plan.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 
 namespace relink {
 
@@ -33,6 +34,8 @@ private:
   void pair(const Source &ours, llvm::ArrayRef<Source> theirs);
   llvm::DenseMap<const ObjectSymbol *, const Object *> homes; ///< of local symbols
   llvm::DenseMap<const Object *, const Object *> originals;
+  llvm::DenseSet<const Object *> named;     ///< of `before`: with global names
+  llvm::DenseSet<const Object *> strangers; ///< with global names that none has
   llvm::StringMap<std::string> renamed;
 };
 

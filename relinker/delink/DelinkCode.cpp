@@ -61,6 +61,7 @@ private:
   bool followsThreads, isFlow = false;
   /// Of the function: whether it takes the address of constants, and loads distances.
   bool namesConstants = false, loadsDistances = false;
+  bool namesDistances = false, loadsWords = false; // one after the other, perhaps
 };
 
 /// The psABI lets linkers relax GOT loads of these forms.
@@ -289,6 +290,7 @@ void CodeReader::lookAtConstants(const Piece &piece, uint64_t address,
       (data->section->flags & SHF_WRITE))
     return;
   namesConstants = true;
+  namesDistances |= program.hasDistances(address);
   constexpr unsigned words = 4, least = 2;
   unsigned inside = 0;
   for (unsigned n = 0; n < words; ++n) {
@@ -307,6 +309,7 @@ Error CodeReader::readOperands(const Piece &piece, const Instruction &i,
   isFlow |= needsFlow(i, f);
   if (f.kind == AddressFlow::Kind::Address && f.ipRelative)
     lookAtConstants(piece, i.address + i.size + int64_t(f.displacement), i.address);
+  loadsWords |= f.kind == AddressFlow::Kind::Load && f.isSigned && f.width == 4;
   loadsDistances |= f.kind == AddressFlow::Kind::Load && f.isSigned && (f.scale == 4 || f.scale == 1) &&
                     f.index != AddressFlow::none && !f.displacement;
   if (i.branchTarget || i.isNop)
@@ -339,7 +342,7 @@ Error CodeReader::read(const Piece &piece) {
   ArrayRef<uint8_t> bytes = image.bytesAt(piece.address, piece.size);
   if (bytes.size() != piece.size)
     return program.error("code at " + hex(piece.address) + " is not in the file");
-  isFlow = namesConstants = loadsDistances = false;
+  isFlow = namesConstants = loadsDistances = namesDistances = loadsWords = false;
   Instruction i;
   for (uint64_t at = 0; at < bytes.size(); at += i.size) {
     uint64_t address = piece.address + at;
@@ -365,7 +368,7 @@ Error CodeReader::read(const Piece &piece) {
       if (Error e = readOperands(piece, i, bytes.drop_front(at)))
         return e;
   }
-  if (isFlow || (namesConstants && loadsDistances))
+  if (isFlow || (namesConstants && loadsDistances) || (namesDistances && loadsWords))
     out.flows.push_back(piece.address);
   // Code that runs on into what follows it has to stay in front of it.
   const Piece *next = program.pieceAt(piece.end());

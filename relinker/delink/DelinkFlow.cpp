@@ -156,6 +156,8 @@ Value Flow::add(Value x, Value y) {
     relativeTables.insert(y.a);
     return {Kind::Sum, y.a, x.b};
   }
+  if (x.kind == Kind::Word && y.kind == Kind::Address)
+    walkedTables.insert(y.a);
   if (x.kind == Kind::Word) // of a table that isn't known; or just an addition
     return {Kind::Sum, 0, x.a ? x.b : 0};
   // The word, or the address too, was in memory meanwhile.

@@ -144,6 +144,9 @@ private:
   std::map<uint64_t, size_t> unbounded; ///< tables that something else follows
   std::set<uint64_t> blockSizes; ///< instructions with the size of the TLS block
   std::set<uint64_t> relativeTables; ///< words are added to their address
+  /// So are these, on some path, if the words are theirs: a pointer may go from one to
+  /// the next.
+  std::set<uint64_t> walkedTables;
   std::map<uint64_t, bool> partners; ///< pieces: whether it is a part of the same function
 };
 

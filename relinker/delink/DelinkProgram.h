@@ -225,6 +225,9 @@ struct Program {
   }
   /// The piece that ends at \p address, which lies in none.
   Piece *pieceEndingAt(uint64_t address);
+  /// Whether the first two words at \p table, in constants, lead to other sections
+  /// of data, seen from there.
+  bool hasDistances(uint64_t table) const;
   const Piece *pieceEndingAt(uint64_t address) const {
     return const_cast<Program *>(this)->pieceEndingAt(address);
   }

@@ -266,6 +266,21 @@ Piece *Program::pieceAt(uint64_t address) {
   return address < it->end() ? &*it : nullptr;
 }
 
+bool Program::hasDistances(uint64_t table) const {
+  using support::endian::read32le;
+  ArrayRef<uint8_t> words = image.bytesAt(table, 8);
+  const Piece *own = words.empty() ? nullptr : pieceAt(table);
+  if (!own || own->isCode() || (own->section->flags & SHF_WRITE) ||
+      table + words.size() > own->address + own->fileSize)
+    return false;
+  for (size_t at = 0; at < words.size(); at += 4) {
+    const Piece *to = pieceAt(table + int64_t(int32_t(read32le(&words[at]))));
+    if (!to || to == own || to->isCode())
+      return false;
+  }
+  return true;
+}
+
 Piece *Program::pieceEndingAt(uint64_t address) {
   Piece *p = address ? pieceAt(address - 1) : nullptr;
   return p && p->end() == address ? p : nullptr;

@@ -349,6 +349,12 @@ Error Flow::checkTables() {
       if (Error e = addDistances(table))
         return e;
   }
+  for (uint64_t table : walkedTables)
+    if (!tables.contains(table) && !relativeTables.contains(table) &&
+        !program.kept.contains(table) && program.hasDistances(table))
+      return program.error("not supported yet: nothing bounds the table of distances at " +
+                           program.describe(table) + ", which " +
+                           program.describe(piece.address) + " goes through");
   return Error::success();
 }
 

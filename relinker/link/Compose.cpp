@@ -58,7 +58,8 @@ Error Composer::chooseRegisters(Replacement &r) {
     return Error::success();
   ArrayRef<uint8_t> code =
       ArrayRef(r.body->section->data).drop_front(r.body->value);
-  if (target.readsStackArguments(code.take_front(r.body->size)))
+  if (target.readsStackArguments(code.take_front(r.body->size),
+                                 plan.frames.lsda(*r.body->section)))
     return makeError(
         image.path + ": " + r.body->name + " at " + hex(r.address) +
         " takes arguments on the stack, and its callers may rely on registers "
@@ -91,7 +92,9 @@ Error Composer::keepForNewCallers() {
                       ~clobbers.knownToClobber(plan, *s);
     if (!set)
       continue;
-    if (target.readsStackArguments(image.bytesAt(app->address, app->size)))
+    auto fde = unwind.find(image, app->address);
+    if (target.readsStackArguments(image.bytesAt(app->address, app->size),
+                                   fde && fde->lsda))
       return makeError(
           image.path + ": the patch calls " + shown(s->name) + ", which is the "
           "app's, takes arguments on the stack, and changes registers that the "

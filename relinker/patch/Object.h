@@ -86,6 +86,8 @@ struct ObjectSection {
   std::vector<ObjectRelocation> shortJumps;
   ObjectSymbol *symbol = nullptr; ///< its section symbol
   bool dropped = false; ///< split up
+  /// Number in the object, from 1, of its COMDAT group; 0: it is in none.
+  uint32_t comdat = 0;
   /// Bytes of near jumps in front of a piece's own code, and behind it.
   uint64_t islandsBefore = 0, islandsBehind = 0;
   /// A piece of a split section: where it was.

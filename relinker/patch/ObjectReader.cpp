@@ -81,6 +81,8 @@ private:
   ArrayRef<Shdr> headers;
   std::vector<ObjectSection *> sections; ///< by section index
   std::vector<bool> discarded;           ///< by section index
+  std::vector<uint32_t> groups;          ///< of COMDATs, from 1, by section index
+  uint32_t groupCount = 0;
   std::vector<ObjectSymbol *> symbols;   ///< by symbol index
 };
 
@@ -109,6 +111,7 @@ Expected<std::unique_ptr<Object>> Reader::read() {
     return wrap(shdrs.takeError());
   headers = *shdrs;
   discarded.resize(headers.size());
+  groups.resize(headers.size());
   if (Error e = readGroups(*file))
     return e;
   if (Error e = readSections(*file))
@@ -142,13 +145,13 @@ Error Reader::readGroups(const object::ELFFile<ELFT> &file) {
       return wrap(name.takeError());
     if (words->empty() || !((*words)[0] & GRP_COMDAT))
       continue;
-    if (!is_contained(takenGroups, *name)) {
+    bool isTaken = is_contained(takenGroups, *name);
+    if (!isTaken)
       takenGroups.push_back(name->str());
-      continue;
-    }
+    ++groupCount;
     for (uint32_t member : words->drop_front())
-      if (member < discarded.size())
-        discarded[member] = true;
+      if (member < headers.size())
+        discarded[member] = discarded[member] || isTaken, groups[member] = groupCount;
   }
   return Error::success();
 }
@@ -234,6 +237,7 @@ Error Reader::readSections(const object::ELFFile<ELFT> &file) {
         *name, s.sh_type,
         s.sh_flags & ~uint64_t(SHF_GROUP | SHF_INFO_LINK | SHF_LINK_ORDER));
     sections[i] = &out;
+    out.comdat = groups[i];
     out.align = std::max<uint64_t>(s.sh_addralign, 1);
     if (!isPowerOf2_64(out.align))
       return error("section " + *name + " has alignment " + Twine(out.align));

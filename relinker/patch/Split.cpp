@@ -373,6 +373,7 @@ void Splitter::makeSections() {
       out.align = alignmentAt(*s, p.start);
       out.entrySize = s->entrySize;
       out.size = p.end - p.start;
+      out.comdat = s->comdat;
       out.original = s;
       out.originalOffset = p.start;
       if (!s->isNoBits())
@@ -536,8 +537,15 @@ const Piece *Splitter::variableMeant(const ObjectSection &s, ObjectRelocation &r
 }
 
 /// Relocations against the section symbol of a cut section get the piece they
-/// really mean.
+/// really mean. What one means the others may tell, so none is changed before all
+/// are known.
 Error Splitter::retarget(ObjectSection &s) {
+  struct Change {
+    ObjectRelocation *relocation;
+    const Piece *piece; ///< null: none
+    uint64_t goal;
+  };
+  std::vector<Change> changes;
   for (ObjectRelocation &r : s.relocations) {
     if (!r.symbol || !r.symbol->isSection() || !cuts.count(r.symbol->section))
       continue;
@@ -559,13 +567,16 @@ Error Splitter::retarget(ObjectSection &s) {
                    "+" + hex(*goal) + ", which no symbol of the object covers"
                    "\n>>> remedy: compile the patch with -ffunction-sections "
                    "-fdata-sections");
-    if (!p) {
-      r.type = R_X86_64_NONE;
-      r.symbol = nullptr;
+    changes.push_back({&r, p, *goal});
+  }
+  for (auto [r, piece, goal] : changes) {
+    if (!piece) {
+      r->type = R_X86_64_NONE;
+      r->symbol = nullptr;
       continue;
     }
-    r.symbol = &symbolFor(*p, *goal);
-    r.addend += addendFor(*p, *r.symbol, *goal) - int64_t(*goal);
+    r->symbol = &symbolFor(*piece, goal);
+    r->addend += addendFor(*piece, *r->symbol, goal) - int64_t(goal);
   }
   return Error::success();
 }

@@ -33,12 +33,34 @@ bool Counterparts::isNumberedVariable(const ObjectSymbol &s) {
 
 Counterparts::Counterparts(const SymbolIndex &index, const Plan &plan)
     : index(index), plan(plan) {
-  for (auto &object : plan.objects)
+  for (auto &object : plan.objects) {
+    findForeign(*object);
     for (const ObjectSymbol &s : object->symbols)
       if (isLocalVariable(s) && !plan.learned.count(&s))
         ++alike[placeName(s)];
       else if (isLocalFunction(s))
         functions.insert(s.file + ":" + s.name);
+  }
+}
+
+/// Only where the table has static functions too. Names of files say less: two
+/// directories may each have a util.c.
+void Counterparts::findForeign(const Object &object) {
+  if (index.files.empty())
+    return;
+  bool exports = false;
+  for (const ObjectSymbol &s : object.symbols) {
+    if (!s.isDefined() || !s.isFunction() || s.isLocal() || s.isWeak())
+      continue;
+    exports = true;
+    if (!index.find(plainName(s.name)).empty())
+      return;
+  }
+  if (!exports)
+    return;
+  for (const ObjectSymbol &s : object.symbols)
+    if (s.isLocal() && !s.file.empty())
+      foreign.insert(&s);
 }
 
 /// How many local variables of the patch have this name but for its number,
@@ -84,10 +106,14 @@ static void prefer(SmallVector<const AppSymbol *> &found,
 }
 
 SmallVector<const AppSymbol *>
-Counterparts::likely(const ObjectSymbol &s) const {
+Counterparts::likely(const ObjectSymbol &s, bool isAsked) const {
   SmallVector<const AppSymbol *> found = all(s);
   prefer(found,
          [&](const AppSymbol *a) { return a->source == AppSymbol::Source::User; });
+  if (isForeign(s) && !isAsked)
+    erase_if(found, [](const AppSymbol *a) {
+      return a->source != AppSymbol::Source::User;
+    });
   if (s.isLocal()) {
     // A static function is never a global of the same name.
     if (s.isDefined())
@@ -120,10 +146,10 @@ Counterparts::likely(const ObjectSymbol &s) const {
 }
 
 SmallVector<const AppSymbol *>
-Counterparts::best(const ObjectSymbol &s) const {
+Counterparts::best(const ObjectSymbol &s, bool isAsked) const {
   if (auto it = plan.learned.find(&s); it != plan.learned.end())
     return {it->second};
-  SmallVector<const AppSymbol *> found = likely(s);
+  SmallVector<const AppSymbol *> found = likely(s, isAsked);
   // The numbers that compilers give to function-scoped statics shift when one
   // is added: they say which is which only if both sides have as many.
   if (!s.isLocal() || s.isFunction() || s.name == canonicalName(s.name) ||

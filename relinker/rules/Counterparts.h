@@ -25,18 +25,25 @@ public:
   llvm::SmallVector<const AppSymbol *> all(const ObjectSymbol &symbol) const;
 
   /// Those that it is most likely, one for each address. What was learned from
-  /// matching code counts more than names do.
-  llvm::SmallVector<const AppSymbol *> best(const ObjectSymbol &symbol) const;
+  /// matching code counts more than names do. \p isAsked: the user names it, and knows
+  /// that it is the app's.
+  llvm::SmallVector<const AppSymbol *> best(const ObjectSymbol &symbol,
+                                            bool isAsked = false) const;
 
   /// A static variable that the compiler numbered (`count.0`).
   static bool isNumberedVariable(const ObjectSymbol &symbol);
   /// Whether more variables of the patch than the app has are left for a name,
   /// so that even the only candidate is not certain.
   bool isContested(const ObjectSymbol &symbol) const;
+  /// Whether \p symbol, a static one, is of an object that is new: the app has no
+  /// function that it exports.
+  bool isForeign(const ObjectSymbol &symbol) const { return foreign.contains(&symbol); }
 
 private:
+  void findForeign(const Object &object);
   /// Of all(), those of the right source file or binding that are not taken.
-  llvm::SmallVector<const AppSymbol *> likely(const ObjectSymbol &symbol) const;
+  llvm::SmallVector<const AppSymbol *> likely(const ObjectSymbol &symbol,
+                                              bool isAsked = false) const;
   size_t countAlike(const ObjectSymbol &symbol) const;
 
   const SymbolIndex &index;
@@ -44,6 +51,7 @@ private:
   /// Local variables by file, name without number, and size.
   llvm::StringMap<unsigned> alike;
   llvm::StringSet<> functions; ///< local ones, by file and name
+  llvm::DenseSet<const ObjectSymbol *> foreign;
 };
 
 } // namespace relink

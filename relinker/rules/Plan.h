@@ -95,6 +95,7 @@ struct Remark {
   const ObjectSymbol *about = nullptr;
   std::string symbol, text;
   bool isDifference = false; ///< `about` holds other bytes than the app's
+  bool hasOtherSize = false; ///< and more of them, or fewer
 };
 
 struct Plan {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "References.h"
+#include "DirectCalls.h"
 #include "Error.h"
 #include "Imports.h"
 #include "Liveness.h"
@@ -30,7 +31,7 @@ public:
                     const SymbolIndex &index, const ImportTable &imports,
                     Selections &selections, Plan &plan)
       : image(image), index(index), imports(imports), selections(selections),
-        plan(plan), libraries(image, config) {}
+        plan(plan), libraries(image, config), directCalls(image, index) {}
   Error run();
 
 private:
@@ -58,6 +59,7 @@ private:
   Selections &selections;
   Plan &plan;
   LibrarySearch libraries;
+  DirectCalls directCalls;
   StringMap<LinkTarget *> byKey;
   StringSet<> linkNames;
 };
@@ -84,7 +86,7 @@ Expected<LinkTarget *> ReferenceResolver::targetFor(const AppSymbol &a) {
   // by an executable's COPY relocation for one, so it is not bound at once.
   bool preemptible = image.kind == ImageKind::Shared && a.dynamic &&
                      a.visibility == STV_DEFAULT && !image.dynamic.symbolic &&
-                     !a.isLocal();
+                     !a.isLocal() && !directCalls.areTo(a);
   if (a.type == STT_GNU_IFUNC && !preemptible) {
     uint64_t stub = imports.ifuncStub(a.address);
     if (!stub && image.kind == ImageKind::StaticExecutable)

@@ -61,6 +61,11 @@ constexpr RefusalText refusals[] = {
      "A variable that the patch shares with the app has another type there, as "
      "the debug information of both says. The sizes are the same, but the bytes "
      "don't mean the same."},
+    {Refusal::DataSize, "data-size", 4,
+     "A variable, or a constant that other objects see, has another size in the patch "
+     "than in the app, and no function that the patch replaces uses it. So what uses it "
+     "did not change, and goes on with the app's: with a table that has grown it may "
+     "read past the end."},
     {Refusal::Constructors, "constructors", 16,
      "A function that runs at start or end (an initialiser of global variables, a "
      "function with the constructor attribute) differs from the app's. The "

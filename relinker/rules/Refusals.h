@@ -31,6 +31,7 @@ enum class Refusal {
   VirtualTable, ///< a virtual table of another shape
   Layout,       ///< 16: a type of another layout
   VariableType, ///< 4: a shared variable of another type
+  DataSize,     ///< 4: unchanged code uses data that grew or shrank
   Constructors, ///< what runs at start or end differs
 };
 

@@ -22,6 +22,7 @@
 #include "Liveness.h"
 #include "Refusals.h"
 #include "References.h"
+#include "SectionArrays.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace llvm;
@@ -49,11 +50,11 @@ private:
   Error decideConstructor(Object &, ObjectSymbol &, bool kept, Decision &);
   void decideImport(Object &, ObjectSymbol &, bool wanted, Decision &);
   Error decideData(Object &, ObjectSymbol &, Decision &);
-  Error findCounterpart(const Object &object, const ObjectSymbol &symbol,
+  Error findCounterpart(const Object &object, const ObjectSymbol &symbol, bool isAsked,
                         Decision &out);
   std::string ambiguity(const Object &object, const ObjectSymbol &symbol,
                         ArrayRef<const AppSymbol *> found, bool contested);
-  bool isForeign(const Object &object, const ObjectSymbol &symbol);
+  bool isAnothers(const ObjectSymbol &s, ArrayRef<const AppSymbol *> found) const;
   bool differsFromOriginal(const ObjectSymbol &s) const;
   bool isUnchanged(const ObjectSymbol &symbol) const;
   bool isAllData() const;
@@ -75,16 +76,24 @@ private:
   Selections selections;
   Counterparts counterparts;
   DenseSet<const ObjectSymbol *> constructors; ///< and destructors
-  DenseMap<const Object *, bool> strangers; ///< objects of which the app has no export
   AddressMap<const ObjectSymbol *> replacementAt;
 };
 
 Error Chooser::findCounterpart(const Object &object, const ObjectSymbol &s,
-                               Decision &out) {
+                               bool isAsked, Decision &out) {
   if (plan.fresh.count(&s))
     return Error::success();
-  auto found = counterparts.best(s);
+  auto found = counterparts.best(s, isAsked);
   bool contested = counterparts.isContested(s);
+  if (isAnothers(s, found)) {
+    out.action = Action::Ambiguous;
+    out.reason = object.name + ": " + shown(s.name) + " may be new, or " +
+                 describe(*found[0]) +
+                 " of the app: no function that uses it did so before, and its "
+                 "initial value is another\n>>> remedy: --new-data " +
+                 s.name + " if it is new\n>>> remedy: " + bindOption(s.name, found);
+    return Error::success();
+  }
   if (found.size() == 1 && !contested) {
     out.app = found[0];
     return Error::success();
@@ -96,28 +105,17 @@ Error Chooser::findCounterpart(const Object &object, const ObjectSymbol &s,
   return Error::success();
 }
 
-/// Whether \p s, a static symbol of \p object, has nothing to do with the app as far
-/// as names tell: the app has neither its source file nor what the object exports.
-bool Chooser::isForeign(const Object &object, const ObjectSymbol &s) {
-  if (!s.isLocal() || s.file.empty() || index.files.empty() ||
-      index.files.contains(s.file))
-    return false;
-  auto [it, isNew] = strangers.try_emplace(&object);
-  if (!isNew)
-    return it->second;
-  auto exported = make_filter_range(object.symbols, [](const ObjectSymbol &e) {
-    return e.isDefined() && e.isFunction() && !e.isLocal() && !e.isWeak();
-  });
-  auto isKnown = [&](const ObjectSymbol &e) {
-    return !index.find(plainName(e.name)).empty();
-  };
-  return it->second = !exported.empty() && none_of(exported, isKnown);
+/// A function-scoped static with another value than the only one of that name, to which
+/// no old body of a function that uses it refers, may be a new one.
+bool Chooser::isAnothers(const ObjectSymbol &s, ArrayRef<const AppSymbol *> found) const {
+  return found.size() == 1 && Counterparts::isNumberedVariable(s) &&
+         !plan.learned.count(&s) && found[0]->source != AppSymbol::Source::User &&
+         !equalInitialValue(image, *found[0], s);
 }
 
 std::string Chooser::ambiguity(const Object &object, const ObjectSymbol &s,
                                ArrayRef<const AppSymbol *> found,
                                bool contested) {
-  bool foreign = isForeign(object, s);
   std::string text = image.path + ": " + shown(s.name);
   if (found.size() > 1)
     text += " of " + object.name + " could be " + std::to_string(found.size()) +
@@ -131,11 +129,6 @@ std::string Chooser::ambiguity(const Object &object, const ObjectSymbol &s,
   if (found.size() > 1 || contested)
     for (const AppSymbol *a : found)
       text += "\n>>> candidate: " + describe(*a);
-  // An object that was made but not linked into this program.
-  if (foreign)
-    text += "\n>>> " + s.file + " is none of the app's source files, and the app has "
-            "no function that it exports\n>>> remedy: leave " + object.name +
-            " out, if the app was not linked from it";
   if (contested)
     text += "\n>>> remedy: --new-data " + s.name + " if it is new";
   return text + "\n>>> remedy: " + bindOption(s.name, found);
@@ -158,7 +151,7 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     return user.takeError();
   if (*user)
     out.app = *user;
-  else if (Error e = findCounterpart(object, s, out))
+  else if (Error e = findCounterpart(object, s, !selection.empty(), out))
     return e;
   bool wanted = !selection.empty();
   if (!wanted && constructors.contains(&s))
@@ -167,10 +160,6 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     wanted = out.app || out.action == Action::Ambiguous;
   if (out.action == Action::Ambiguous)
     return wanted ? makeError(out.reason) : Error::success();
-  bool isChosen = *user || !selection.empty();
-  if (wanted && !isChosen && out.app && out.app->isLocal() && !isUnchanged(s) &&
-      isForeign(object, s))
-    return makeError(ambiguity(object, s, out.app, false));
   if (!out.app && !s.isLocal() && !s.isWeak() && imports.undefined(s.name)) {
     decideImport(object, s, !kept && (wanted || config.replace.empty()), out);
     return Error::success();
@@ -335,7 +324,7 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
     return Error::success();
   if (*user)
     out.app = *user;
-  else if (Error e = findCounterpart(object, s, out))
+  else if (Error e = findCounterpart(object, s, false, out))
     return e;
   bool isState = s.kind == ObjectSymbol::Kind::Common ||
                  (s.section->isWritable() &&
@@ -364,17 +353,28 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
       plan.remarks.push_back({&s, s.name, "differs from what it was before the fix", true});
     return Error::success();
   }
+  bool hasOtherSize = out.app->size && s.size && out.app->size != s.size;
+  std::string otherSize = ("has " + Twine(s.size) + " bytes, and " +
+                           Twine(out.app->size) + " in the app")
+                              .str();
   if (!isState && !isTypeData && !*user) {
     if (isUnchanged(s)) {
       out.action = Action::Bind;
       return Error::success();
     }
-    // A const object under another name elsewhere is no counterpart.
+    // A const object under another name elsewhere is no counterpart. An exception
+    // table goes with its function.
+    if (name.starts_with("GCC_except_table")) {
+      out.app = nullptr;
+      return Error::success();
+    }
+    std::string what =
+        hasOtherSize ? otherSize : "read-only data differs from the app's at " +
+                                       hex(out.app->address);
     plan.remarks.push_back(
         {&s, s.name,
-         "read-only data differs from the app's at " + hex(out.app->address) +
-             "; the patch uses its own copy, other code the old one",
-         plan.verdicts.contains(&s)});
+         what + "; the patch uses its own copy, other code the old one",
+         plan.verdicts.contains(&s), !s.isLocal() && hasOtherSize});
     out.app = nullptr;
     return Error::success();
   }
@@ -390,8 +390,10 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
     out.reason = toString(std::move(e));
     return Error::success();
   }
-  if (out.app->size && s.size && out.app->size != s.size) {
+  if (hasOtherSize) {
     out.action = Action::Ambiguous;
+    if (isState)
+      plan.remarks.push_back({&s, s.name, otherSize, true, true});
     out.reason = (object.name + ": variable " + shown(s.name) + " has " +
                   Twine(s.size) + " bytes here and " + Twine(out.app->size) +
                   " in the app\n>>> " + image.path + ": " + describe(*out.app) +
@@ -533,7 +535,9 @@ Error Chooser::checkSharedCode() const {
   const Replacement *shared = nullptr;
   auto look = [&](uint64_t address, StringRef name) {
     const Replacement &r = *at[address];
+    // Of a constructor C1 and C2 are read the same.
     bool isAlias = plainName(name) == plainName(r.app->name) ||
+                   (name.starts_with("_Z") && shown(name) == shown(r.app->name)) ||
                    any_of(r.object->symbols, [&](const ObjectSymbol &s) {
                      return splitVersion(s.name).first == name &&
                             ((s.section == r.body->section &&
@@ -624,7 +628,9 @@ Error Chooser::run() {
     return e;
   if (Error e = markLive(config, image, plan))
     return e;
-  return resolveReferences(config, image, index, imports, selections, plan);
+  if (Error e = resolveReferences(config, image, index, imports, selections, plan))
+    return e;
+  return checkSectionArrays(config, image, index, plan);
 }
 
 } // namespace

@@ -107,22 +107,29 @@ std::vector<Cave> Padding::near(uint64_t entry) {
   return out;
 }
 
+/// A jump that is longer than its function begins in front of the padding.
 void Padding::take(uint64_t address, uint64_t size) {
+  uint64_t taken = address + size;
   auto it = pads.upper_bound(address);
-  if (it == pads.begin())
-    return;
-  --it;
-  Pad pad = it->second;
-  uint64_t begin = it->first, end = begin + pad.size;
-  if (address >= end)
-    return;
-  if (address == begin)
-    pads.erase(it);
-  else
-    it->second.size = address - begin;
-  if (address + size < end) {
-    pad.size = end - (address + size);
-    pads[address + size] = pad;
+  if (it != pads.begin())
+    --it;
+  while (it != pads.end() && it->first < taken) {
+    uint64_t begin = it->first;
+    Pad pad = it->second;
+    uint64_t end = begin + pad.size;
+    if (end <= address) {
+      ++it;
+      continue;
+    }
+    if (begin < address)
+      (it++)->second.size = address - begin;
+    else
+      it = pads.erase(it);
+    if (taken < end) {
+      pad.size = end - taken;
+      pads[taken] = pad;
+      break;
+    }
   }
 }
 

@@ -96,7 +96,8 @@ public:
   }
   PreservingEntry makePreservingEntry(RegisterSet saved) const override;
   std::string describe(RegisterSet registers) const override;
-  bool readsStackArguments(ArrayRef<uint8_t> body) const override;
+  bool readsStackArguments(ArrayRef<uint8_t> body,
+                           bool hasLandingPads) const override;
   bool setsThirdArgument(ArrayRef<uint8_t> instruction) const override {
     return instruction.size() == 5 && instruction[0] == 0xba; // mov $n,%edx
   }
@@ -295,9 +296,10 @@ PreservingEntry X86_64::makePreservingEntry(RegisterSet saved) const {
 }
 
 /// Follows %rsp through straight-line code; an address above the return
-/// address is the caller's.
-bool X86_64::readsStackArguments(ArrayRef<uint8_t> body) const {
-  int64_t depth = 0, frameDepth = INT64_MIN; // %rsp, %rbp below the entry's %rsp
+/// address is the caller's. Landing pads run with the frame that calls were made in.
+bool X86_64::readsStackArguments(ArrayRef<uint8_t> body,
+                                 bool hasLandingPads) const {
+  int64_t depth = 0, deepest = 0, frameDepth = INT64_MIN; // %rsp, %rbp below the entry's %rsp
   AddressMap<int64_t> depthAt;
   for (uint64_t at = 0; at < body.size();) {
     if (auto it = depthAt.find(at); it != depthAt.end())
@@ -344,6 +346,9 @@ bool X86_64::readsStackArguments(ArrayRef<uint8_t> body) const {
              inst.getOperand(0).getReg() == framePointer &&
              inst.getOperand(1).getReg() == stackPointer)
       frameDepth = depth;
+    deepest = std::max(deepest, depth);
+    if (hasLandingPads && desc.isReturn())
+      depth = deepest;
     at += size;
   }
   return false;

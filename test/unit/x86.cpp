@@ -102,8 +102,12 @@ TEST(Decode, FieldOfABranch) {
 // -1 is no key for a DenseMap.
 TEST(StackArguments, AJumpToInFrontOfTheFunction) {
   std::unique_ptr<Target> target = cantFail(createX86_64Target());
-  EXPECT_FALSE(target->readsStackArguments({0x74, 0xfd, 0xc3})); // je -1; ret
-  EXPECT_TRUE(target->readsStackArguments({0x8b, 0x44, 0x24, 0x08, 0xc3}));
+  EXPECT_FALSE(target->readsStackArguments({0x74, 0xfd, 0xc3}, false)); // je -1; ret
+  EXPECT_TRUE(target->readsStackArguments({0x8b, 0x44, 0x24, 0x08, 0xc3}, false));
+  // push %rbx; pop %rbx; ret; mov 8(%rsp),%eax: in the frame, if unwinding leads there.
+  std::vector<uint8_t> pad = {0x53, 0x5b, 0xc3, 0x8b, 0x44, 0x24, 0x08};
+  EXPECT_TRUE(target->readsStackArguments(pad, false));
+  EXPECT_FALSE(target->readsStackArguments(pad, true));
 }
 
 TEST(Measure, NoInstructionIsLongerThanTheBytes) {
