@@ -15,7 +15,9 @@
 #include "Relink.h"
 #include "AppDwarf.h"
 #include "Commit.h"
+#include "CodeForms.h"
 #include "Comparison.h"
+#include "DeadClones.h"
 #include "Diagnostic.h"
 #include "Compose.h"
 #include "DebugFile.h"
@@ -53,7 +55,9 @@ static Error hashPatches(ArrayRef<std::string> patches, Identity &identity) {
 
 /// Only functions are replaced: of other data that has changed at least say so.
 /// \p plan gets a note; if there is nothing else in the patch, that is an error.
-static Error tellOfData(const Config &config, const Image &app, Plan &plan) {
+static Error tellOfData(const Config &config, const Image &app,
+                        const SymbolIndex &index, const UnwindTable &unwind,
+                        const Target &target, Plan &plan) {
   if (!config.replace.empty())
     return Error::success();
   std::vector<std::string> names;
@@ -65,7 +69,8 @@ static Error tellOfData(const Config &config, const Image &app, Plan &plan) {
           return Selections::matches(*r.about, pattern);
         })) {
       names.push_back(shown(r.symbol));
-      anyOtherSize |= r.hasOtherSize;
+      anyOtherSize |=
+          r.otherSize && hasUsersThatStay(app, index, unwind, target, plan, *r.otherSize);
       places += "\n>>> " + names.back() + ": " + StringRef(r.text).split(';').first.str();
     }
   if (names.empty())
@@ -143,6 +148,8 @@ Expected<Report> relink(const Config &config) {
   if (!objects)
     return objects.takeError();
   plan.objects = std::move(*objects);
+  if (Error e = checkCodeForms(plan.objects))
+    return e;
   if (plan.objects.empty() && files->areChosen())
     return finish(config, app, *files, "", plan, {}, pending);
   if (Error e = plan.indexObjects())
@@ -187,7 +194,7 @@ Expected<Report> relink(const Config &config) {
                               plan))
     return unusedMap.empty() ? std::move(e)
                              : makeError(toString(std::move(e)) + "\n>>> " + unusedMap);
-  if (Error e = tellOfData(config, app, plan))
+  if (Error e = tellOfData(config, app, *index, unwind, **target, plan))
     return e;
   if (plan.isNothingToDo())
     return finish(config, app, *files, index->sourceFile, plan, {}, pending);

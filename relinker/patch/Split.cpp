@@ -528,9 +528,9 @@ const Piece *Splitter::variableMeant(const ObjectSection &s, ObjectRelocation &r
   if (!p->owner)
     return &before;
   // The guard of a static that code makes when it is first needed: neither it nor the
-  // object in front of it is an array that code would go through.
+  // object in front of it is an array that code would go through. Nor is type data.
   for (const ObjectSymbol *s : {p->owner, before.owner})
-    if (StringRef(s->name).starts_with("_ZGV"))
+    if (StringRef(s->name).starts_with("_ZGV") || isTypeData(s->name))
       return p;
   r.isBiased = true;
   return p;

@@ -16,17 +16,13 @@ using namespace llvm::ELF;
 namespace relink {
 namespace {
 
-/// Which of \p wanted a word of the app's data holds, or a dynamic symbol or
-/// relocation names.
-AddressSet findPointers(const Image &image,
-                                const AddressSet &wanted) {
+/// Which of \p wanted a word of the app's data holds, or a relocation names.
+AddressSet findPointers(const Image &image, const AddressSet &wanted) {
   AddressSet out;
   auto note = [&](uint64_t value) {
     if (wanted.contains(value))
       out.insert(value);
   };
-  for (const Sym &s : image.dynamicSymbols())
-    note(s.st_value);
   for (ArrayRef<Rela> table : {image.relocations(), image.pltRelocations()})
     for (const Rela &r : table) {
       note(r.r_addend);
@@ -71,6 +67,9 @@ findDeadClones(const Image &image, const SymbolIndex &index,
   for (const AppSymbol *clone : clones)
     wanted.insert(clone->address);
   AddressSet pointedTo = findPointers(image, wanted);
+  for (const Sym &s : image.dynamicSymbols())
+    if (wanted.contains(s.st_value))
+      pointedTo.insert(s.st_value);
   DenseSet<const AppSymbol *> dead;
   for (const AppSymbol *clone : clones)
     if (!pointedTo.contains(clone->address))
@@ -101,6 +100,34 @@ findDeadClones(const Image &image, const SymbolIndex &index,
         changed |= dead.erase(clone);
   }
   return dead;
+}
+
+/// Code refers to the start, to a part at a constant place, or counts from in front.
+static AddressSet placesIn(const AppSymbol &data) {
+  constexpr uint64_t most = 1 << 16, front = 16;
+  AddressSet out;
+  for (uint64_t at = data.address - front; at < data.address + std::min(data.size, most); ++at)
+    out.insert(at);
+  return out;
+}
+
+bool hasUsersThatStay(const Image &image, const SymbolIndex &index,
+                      const UnwindTable &unwind, const Target &target,
+                      const Plan &plan, const AppSymbol &data) {
+  AddressSet wanted = placesIn(data);
+  for (uint64_t pointer : findPointers(image, wanted))
+    if (pointer >= data.address)
+      return true;
+  std::vector<Extent> replaced;
+  for (const Replacement &r : plan.replacements)
+    addCode(index, *r.app, replaced);
+  llvm::sort(replaced);
+  return any_of(findCodeReferences(image, unwind, target, wanted),
+                [&](const CodeReference &r) {
+                  auto after = partition_point(
+                      replaced, [&](const Extent &e) { return e.start <= r.place; });
+                  return after == replaced.begin() || !(after - 1)->contains(r.place);
+                });
 }
 
 } // namespace relink

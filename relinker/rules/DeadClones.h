@@ -21,6 +21,12 @@ findDeadClones(const Image &image, const SymbolIndex &index,
                const UnwindTable &unwind, const Target &target,
                const Plan &plan, llvm::ArrayRef<const AppSymbol *> clones);
 
+/// Whether code that stays, or a pointer, refers to \p data of the app, as far as that
+/// shows. Old bodies of replaced functions count for nothing.
+bool hasUsersThatStay(const Image &image, const SymbolIndex &index,
+                      const UnwindTable &unwind, const Target &target,
+                      const Plan &plan, const AppSymbol &data);
+
 } // namespace relink
 
 #endif

@@ -95,7 +95,7 @@ struct Remark {
   const ObjectSymbol *about = nullptr;
   std::string symbol, text;
   bool isDifference = false; ///< `about` holds other bytes than the app's
-  bool hasOtherSize = false; ///< and more of them, or fewer
+  const AppSymbol *otherSize = nullptr; ///< that of the app, if it has another size
 };
 
 struct Plan {

@@ -177,10 +177,10 @@ Error Chooser::decideFunction(Object &object, ObjectSymbol &s, Decision &out) {
     return makeError(
         image.path + ": can't find " + shown(s.name) +
         ", which the patch changes: its code before the fix is not in the app, "
-        "or too short to be certain of\n>>> remedy: give --orig the object that "
-        "the app was linked from, --symbol " + s.name +
-        "=0xADDR, or --debug-file FILE\n>>> remedy: --keep " + s.name +
-        " if the app lacks it, because nothing called it");
+        "or too short to be certain of, or the same as another's\n>>> remedy: give "
+        "--orig the object that the app was linked from, and those of its callers, "
+        "--symbol " + s.name + "=0xADDR, or --debug-file FILE\n>>> remedy: --keep " +
+        s.name + " only if the app lacks it, because nothing called it");
   }
   if (wanted && !out.app) {
     std::string message =
@@ -374,7 +374,7 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
     plan.remarks.push_back(
         {&s, s.name,
          what + "; the patch uses its own copy, other code the old one",
-         plan.verdicts.contains(&s), !s.isLocal() && hasOtherSize});
+         plan.verdicts.contains(&s), !s.isLocal() && hasOtherSize ? out.app : nullptr});
     out.app = nullptr;
     return Error::success();
   }
@@ -393,7 +393,7 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
   if (hasOtherSize) {
     out.action = Action::Ambiguous;
     if (isState)
-      plan.remarks.push_back({&s, s.name, otherSize, true, true});
+      plan.remarks.push_back({&s, s.name, otherSize, true, out.app});
     out.reason = (object.name + ": variable " + shown(s.name) + " has " +
                   Twine(s.size) + " bytes here and " + Twine(out.app->size) +
                   " in the app\n>>> " + image.path + ": " + describe(*out.app) +

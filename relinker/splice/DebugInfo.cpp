@@ -50,6 +50,7 @@ DebugPlan planDebugInfo(const Config &config, const Image &image,
     if (!names.contains(s.name) || s.isAlloc() || s.type == SHT_NOBITS || !s.size)
       continue;
     if (s.flags & SHF_COMPRESSED) {
+      out.prefixes.clear();
       out.note = "the patch's DWARF is left out: the app's own is compressed";
       return out;
     }

@@ -215,8 +215,9 @@ Error Redirector::run() {
     if (!o.redirected)
       return makeError(image.path + ": " + r.body->name + " at " +
                        hex(r.address) + " can't be redirected: " + o.whyNot +
-                       "\n>>> remedy: replace its callers instead, or rebuild "
-                       "with -fpatchable-function-entry");
+                       "\n>>> remedy: --relink, which needs no redirect; replace its "
+                       "callers instead, or rebuild with "
+                       "-fpatchable-function-entry");
     if (o.unchanged)
       out.unchanged.push_back(r.body->name);
     else
