@@ -21,21 +21,20 @@ namespace relink {
 
 class DirectCalls {
 public:
-  DirectCalls(const Image &image, const SymbolIndex &index)
-      : image(image), index(index) {}
+  explicit DirectCalls(const Image &image) : image(image) {}
 
   /// Whether the library itself calls \p function, which it exports, directly, and
   /// nowhere by its name. Not if it has a local name too: then the calls may be by
-  /// that one. Reads all code.
+  /// that one. The first call reads all code.
   bool areTo(const AppSymbol &function);
 
 private:
-  bool isLookedUp(unsigned dynamic);
-  bool isCalled(uint64_t address) const;
+  void read();
 
   const Image &image;
-  const SymbolIndex &index;
-  std::optional<llvm::DenseSet<unsigned>> lookedUp; ///< indices in .dynsym
+  bool isRead = false;
+  llvm::DenseSet<unsigned> lookedUp; ///< by name: indices in .dynsym
+  AddressSet called;                 ///< of exported functions
 };
 
 } // namespace relink

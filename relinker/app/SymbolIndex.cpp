@@ -356,6 +356,12 @@ Expected<SymbolIndex> SymbolIndex::read(const Image &image, const Config &config
     if (StringRef version = image.dynamicVersion(i); !version.empty())
       add((name + (hidden ? "@" : "@@") + version).str());
   }
+  // In a stripped program only the record names what a patch has replaced.
+  for (const auto &[name, symbol] : earlier.replaced())
+    if (isWanted(name) && symbol.isFunction() && image.loadAt(symbol.address) &&
+        none_of(index.find(plainName(name)),
+                [&](const AppSymbol *s) { return s->name == symbol.name; }))
+      index.add(symbol);
   return index;
 }
 

@@ -70,6 +70,8 @@ private:
   StringMap<SmallVector<const ProgramSymbol *, 1>> globals;
   /// What the program's object imports, by name without the version.
   StringMap<StringRef> imported;
+  /// Constants of which the patch has its own, where the program's keeps the name.
+  StringSet<> ownConstants;
 };
 
 Error FullRelink::refuseUnsupported() const {
@@ -142,6 +144,13 @@ void FullRelink::notePlaces() {
          t.kind == LinkTarget::Kind::Export) &&
         (t.type == STT_TLS || !program.replaced.contains(t.address)))
       nameOfTarget(t);
+  for (const auto &[name, symbol] : plan.definitions) {
+    bool isOwn = plan.decisions.lookup(symbol).action == Decision::Action::Own;
+    if (isOwn && symbol->section && !symbol->section->isCode() &&
+        plan.live.count(symbol->section) && globals.contains(name) &&
+        !is_contained(plan.exports, symbol))
+      ownConstants.insert(name);
+  }
   auto add = [&](StringRef name, uint64_t address) {
     if (address)
       program.places.push_back(
@@ -287,6 +296,9 @@ Expected<SmallVector<char, 0>> FullRelink::completePatch(const LinkInput &input)
       s.name = o.copy ? nameOfCopied(o.copy->symbol) : o.name;
       offsets[&s] = o.offset;
     }
+  for (ObjectSymbol &s : (*object)->symbols)
+    if (!s.isLocal() && ownConstants.contains(s.name) && !offsets.count(&s))
+      s.name += ".relink.new";
   for (ObjectSection &s : (*object)->sections)
     for (ObjectRelocation &r : s.relocations)
       r.addend += offsets.lookup(r.symbol);

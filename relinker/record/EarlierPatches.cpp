@@ -40,10 +40,30 @@ void EarlierPatches::addBodies(const Record &record) {
     const json::Object *f = v.getAsObject();
     if (!f)
       continue;
-    auto from = f->getInteger("oldAddress"), to = f->getInteger("newAddress");
+    auto from = f->getInteger("oldAddress"), to = f->getInteger("newAddress"),
+         size = f->getInteger("newSize");
+    auto name = f->getString("name");
+    if (from && to && name && size)
+      addFunction(*name, bodyOf(*to), *size);
     if (from && to && *from != *to)
       bodies[*from] = *to;
   }
+}
+
+/// The newest record comes first.
+void EarlierPatches::addFunction(StringRef name, uint64_t address, uint64_t size) {
+  auto [it, isNew] = functions.try_emplace(name);
+  AppSymbol &s = it->second;
+  if (!isNew && s.address != address)
+    s.type = ELF::STT_NOTYPE; // static functions of several files
+  if (!isNew)
+    return;
+  s.name = name.str();
+  s.address = address;
+  s.size = size;
+  s.type = ELF::STT_FUNC;
+  s.binding = ELF::STB_LOCAL; // which the record does not say
+  s.source = AppSymbol::Source::Record;
 }
 
 /// False for records of a relink that did not say.

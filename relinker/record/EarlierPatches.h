@@ -40,7 +40,10 @@ public:
   /// What they have defined for others, new or once more: of several definitions
   /// the newest.
   const llvm::StringMap<AppSymbol> &definitions() const { return defined; }
-  /// Whether \p name is one of these. If `definitions` lacks it, its place is not
+  /// The functions that they have replaced, by name, as their newest bodies. Of several
+  /// of one name none.
+  const llvm::StringMap<AppSymbol> &replaced() const { return functions; }
+  /// Whether \p name is one of `definitions`. If that lacks it, its place is not
   /// known.
   bool define(llvm::StringRef name) const {
     return defined.contains(name) || unplaced.contains(name);
@@ -48,10 +51,11 @@ public:
 
 private:
   void addBodies(const Record &record);
+  void addFunction(llvm::StringRef name, uint64_t address, uint64_t size);
   bool addDefined(const Record &record);
 
   bool isPatched = false, tellDefined = true, movedTls = false;
-  llvm::StringMap<AppSymbol> defined;
+  llvm::StringMap<AppSymbol> defined, functions;
   llvm::StringSet<> unplaced;
   AddressMap<uint64_t> bodies; ///< by the address of the entry, or an older body's
 };

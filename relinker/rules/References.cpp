@@ -31,7 +31,7 @@ public:
                     const SymbolIndex &index, const ImportTable &imports,
                     Selections &selections, Plan &plan)
       : image(image), index(index), imports(imports), selections(selections),
-        plan(plan), libraries(image, config), directCalls(image, index) {}
+        plan(plan), libraries(image, config), directCalls(image) {}
   Error run();
 
 private:
