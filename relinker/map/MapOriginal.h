@@ -22,11 +22,6 @@
 
 namespace relink {
 
-struct MapDetails;
-
-/// What `MapDetails::check` is if the program has what was linked.
-uint64_t hashContents(const Image &app, const MapDetails &details);
-
 /// The objects that those of \p plan were before. Empty, with a note in
 /// \p plan where there is a map, if it does not tell for each of them.
 llvm::Expected<std::vector<std::unique_ptr<Object>>>

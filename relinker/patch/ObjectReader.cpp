@@ -149,9 +149,13 @@ Error Reader::readGroups(const object::ELFFile<ELFT> &file) {
     if (!isTaken)
       takenGroups.push_back(name->str());
     ++groupCount;
-    for (uint32_t member : words->drop_front())
-      if (member < headers.size())
-        discarded[member] = discarded[member] || isTaken, groups[member] = groupCount;
+    for (uint32_t member : words->drop_front()) {
+      if (member >= headers.size())
+        continue;
+      groups[member] = groupCount;
+      if (isTaken)
+        discarded[member] = true;
+    }
   }
   return Error::success();
 }
