@@ -102,12 +102,12 @@ findDeadClones(const Image &image, const SymbolIndex &index,
   return dead;
 }
 
-/// Code refers to the start, to a part at a constant place, or counts from in front.
+/// Code refers to the start, or to a part at a constant place.
 static AddressSet placesIn(const AppSymbol &data) {
-  constexpr uint64_t most = 1 << 16, front = 16;
+  constexpr uint64_t most = 1 << 16;
   AddressSet out;
-  for (uint64_t at = data.address - front; at < data.address + std::min(data.size, most); ++at)
-    out.insert(at);
+  for (uint64_t at = 0; at < std::min(data.size, most); ++at)
+    out.insert(data.address + at);
   return out;
 }
 
@@ -115,9 +115,9 @@ bool hasUsersThatStay(const Image &image, const SymbolIndex &index,
                       const UnwindTable &unwind, const Target &target,
                       const Plan &plan, const AppSymbol &data) {
   AddressSet wanted = placesIn(data);
-  for (uint64_t pointer : findPointers(image, wanted))
-    if (pointer >= data.address)
-      return true;
+  AddressSet pointers = findPointers(image, wanted);
+  if (pointers.begin() != pointers.end())
+    return true;
   std::vector<Extent> replaced;
   for (const Replacement &r : plan.replacements)
     addCode(index, *r.app, replaced);
@@ -126,6 +126,10 @@ bool hasUsersThatStay(const Image &image, const SymbolIndex &index,
                 [&](const CodeReference &r) {
                   auto after = partition_point(
                       replaced, [&](const Extent &e) { return e.start <= r.place; });
+                  // A number behind the field, in code that is not decoded, makes
+                  // what is meant lie further on: the next variable.
+                  if (!r.isCertain && r.target != data.address)
+                    return false;
                   return after == replaced.begin() || !(after - 1)->contains(r.place);
                 });
 }

@@ -122,6 +122,8 @@ struct Plan {
   std::unique_ptr<Plan> before;
   llvm::DenseMap<const ObjectSymbol *, const ObjectSymbol *> originalOf;
   llvm::DenseSet<const ObjectSymbol *> fresh;
+  /// Variables of the patch with another size than the app's, which is given.
+  llvm::DenseMap<const ObjectSymbol *, const AppSymbol *> grown;
   /// What the patch defines for others, and the app's map does not name.
   llvm::StringSet<> absent;
   /// Functions of the same code as another, where the app has one body for both.

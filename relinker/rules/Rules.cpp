@@ -18,6 +18,7 @@
 #include "Counterparts.h"
 #include "DeadClones.h"
 #include "Error.h"
+#include "GrownData.h"
 #include "LabelTables.h"
 #include "Liveness.h"
 #include "Refusals.h"
@@ -320,7 +321,7 @@ Error Chooser::decideData(Object &object, ObjectSymbol &s, Decision &out) {
     return user.takeError();
   selections.find(s, config.keep); // it stays in any case, but may be named
   bool fresh = !selections.find(s, config.newData).empty();
-  if (fresh)
+  if (fresh || plan.grown.count(&s))
     return Error::success();
   if (*user)
     out.app = *user;
@@ -616,6 +617,7 @@ Error Chooser::checkAnyReplaced() const {
 }
 
 Error Chooser::run() {
+  findGrownData(config, index, plan);
   if (Error e = decideAll())
     return e;
   if (Error e = keepLabelTables(plan))
@@ -629,6 +631,8 @@ Error Chooser::run() {
   if (Error e = markLive(config, image, plan))
     return e;
   if (Error e = resolveReferences(config, image, index, imports, selections, plan))
+    return e;
+  if (Error e = checkGrownData(config, image, index, unwind, target, plan))
     return e;
   return checkSectionArrays(config, image, index, plan);
 }
