@@ -16,6 +16,7 @@
 #include "Fuzz.h"
 #include "MapDetailsReader.h"
 #include "MapEncoder.h"
+#include "MapObject.h"
 #include "MapOriginal.h"
 #include "PatchMap.h"
 #include "Relink.h"
