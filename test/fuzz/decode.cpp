@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!displaced)
     drop(displaced.takeError());
   target->decodePltEntry(bytes, 0x401000);
-  target->readsStackArguments(bytes);
+  for (bool hasLandingPads : {false, true})
+    target->readsStackArguments(bytes, hasLandingPads);
   target->paddingLength(bytes, {});
   return 0;
 }
